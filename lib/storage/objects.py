@@ -1,0 +1,159 @@
+"""The object store: immutable files named by the SHA-256 of their bytes.
+
+A file goes through these steps, so that a kill between any two loses nothing and half of nothing shows: written to
+staging while it is hashed and counted, synced, linked to its name, the folder synced. Only then may a row name it. What
+a crash leaves in staging is harmless and swept at start. ``library/`` holds read-only hard links with human names.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from lib.errors import ImageTooLarge, InsufficientSpace, ObjectMissing
+
+STALE_STAGING_S = 3600
+
+
+class StagedFile:
+    """A file being written: hashes as it grows, refuses to pass its byte cap."""
+
+    def __init__(self, path: Path, handle: BinaryIO, max_bytes: int) -> None:
+        self.path = path
+        self.byte_count = 0
+        self._handle = handle
+        self._max_bytes = max_bytes
+        self._digest = hashlib.sha256()
+
+    def write(self, chunk: bytes) -> None:
+        """Append ``chunk``. Raises ImageTooLarge once the cap is passed, before the excess reaches the disk."""
+        self.byte_count += len(chunk)
+        if self.byte_count > self._max_bytes:
+            raise ImageTooLarge("too_many_bytes", f"more than {self._max_bytes} bytes")
+        self._digest.update(chunk)
+        self._handle.write(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of what was written so far."""
+        return self._digest.hexdigest()
+
+    def flush(self) -> None:
+        """Hand what was written to the system, so that another process can read it."""
+        self._handle.flush()
+
+    def sync(self) -> None:
+        """Put the bytes on the disk. An error here is final: after a failed fsync the page cache cannot be trusted."""
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+
+
+class ObjectStore:
+    """Objects under ``home/objects``, human names under ``home/library``."""
+
+    def __init__(self, home: Path) -> None:
+        """Make the folders of the store at ``home`` if they are missing."""
+        self.home = home
+        self._objects = home / "objects"
+        self._staging = home / "staging"
+        for folder in (self._objects, self._staging, home / "library"):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def stage(self, max_bytes: int) -> Iterator[StagedFile]:
+        """Yield a new staging file of at most ``max_bytes`` bytes; it is removed at the end, published or not."""
+        path = self._staging / uuid.uuid4().hex
+        try:
+            with path.open("xb") as handle:
+                yield StagedFile(path, handle, max_bytes)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def publish(self, staged: StagedFile) -> str:
+        """Give the staged bytes their name and return it, the SHA-256 in hex. Equal bytes are stored once."""
+        staged.sync()
+        staged.path.chmod(0o444)
+        target = self.path(staged.sha256)
+        target.parent.mkdir(exist_ok=True)
+        try:
+            os.link(staged.path, target)
+        except FileExistsError:
+            os.utime(target)  # as good as new: garbage collection spares what is young
+            return staged.sha256
+        _sync_folder(target.parent)
+        _sync_folder(self._objects)
+        return staged.sha256
+
+    def put(self, data: bytes) -> str:
+        """Store ``data`` and return its SHA-256 in hex; nothing is written when it is there already."""
+        digest = hashlib.sha256(data).hexdigest()
+        if self.path(digest).exists():
+            os.utime(self.path(digest))
+            return digest
+        with self.stage(len(data)) as staged:
+            staged.write(data)
+            return self.publish(staged)
+
+    def path(self, sha256: str) -> Path:
+        """Return where the object of that hash lies, whether or not it exists."""
+        return self._objects / sha256[:2] / sha256
+
+    def read(self, sha256: str) -> bytes:
+        """Return an object's bytes. Raises ObjectMissing."""
+        try:
+            return self.path(sha256).read_bytes()
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"object {sha256} is not in {self._objects}") from error
+
+    def delete(self, sha256: str) -> None:
+        """Remove an object; one that is gone already is no error (a deletion that was killed is repeated)."""
+        self.path(sha256).unlink(missing_ok=True)
+
+    def link(self, sha256: str, img_path: str) -> None:
+        """Show an object under its human name (``library/...``); an older link of that name is replaced."""
+        target = self.home / img_path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and target.samefile(self.path(sha256)):
+            return
+        temporary = self._staging / uuid.uuid4().hex
+        os.link(self.path(sha256), temporary)
+        temporary.replace(target)
+
+    def unlink(self, img_path: str) -> None:
+        """Take a human name away; the object stays."""
+        (self.home / img_path).unlink(missing_ok=True)
+
+    def hashes(self) -> Iterator[str]:
+        """Yield the hash of every stored object."""
+        for folder in sorted(self._objects.iterdir()):
+            yield from (entry.name for entry in sorted(folder.iterdir()))
+
+    def sweep_staging(self, *, older_than_s: float = STALE_STAGING_S) -> int:
+        """Remove staging files that a dead process left, and return how many; young ones may be in use."""
+        horizon = time.time() - older_than_s
+        stale = [path for path in self._staging.iterdir() if path.stat().st_mtime < horizon]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return len(stale)
+
+    def require_space(self, min_free_bytes: int) -> None:
+        """Raise InsufficientSpace when the disk has fewer than ``min_free_bytes`` bytes free."""
+        free = shutil.disk_usage(self.home).free
+        if free < min_free_bytes:
+            raise InsufficientSpace(
+                f"{self.home} has {free // 1_000_000} MB free and {min_free_bytes // 1_000_000} MB stay reserved: "
+                "free some space, or lower VITRINE_MIN_FREE_BYTES"
+            )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,34 @@
+"""The outbox of jobs that somebody asked for; a request that Dagster could not take waits here for the sensor."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from lib.storage.tables import JobRequest
+
+
+def add_request(session: Session, job: str, config: Mapping[str, Any]) -> JobRequest:
+    """Write down a request for ``job``."""
+    request = JobRequest(id=str(uuid.uuid4()), job=job, config=dict(config))
+    session.add(request)
+    session.flush()
+    return request
+
+
+def mark_launched(session: Session, request_id: str, run_id: str) -> None:
+    """Note which Dagster run serves a request."""
+    session.execute(
+        sa.update(JobRequest)
+        .where(JobRequest.id == request_id)
+        .values(state="launched", run_id=run_id, launched_at=sa.func.now())
+    )
+
+
+def queued_requests(session: Session) -> list[JobRequest]:
+    """Return the requests that no run serves yet, oldest first."""
+    return list(
+        session.scalars(sa.select(JobRequest).where(JobRequest.state == "queued").order_by(JobRequest.created_at))
+    )

@@ -1,0 +1,306 @@
+"""The tables: one class each, with the invariant that it keeps.
+
+Queries live beside their noun (images.py, embeddings.py, ...); the schema's history is in migrations/.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pgvector.sqlalchemy import BIT, HALFVEC
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+LIVE = text("cleared_in IS NULL")
+
+
+class Base(DeclarativeBase):
+    """Every table; timestamps carry their zone, Python ``dict`` is JSONB."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[dict[str, Any]]: JSONB,
+        list[str]: ARRAY(String),
+        list[float]: ARRAY(REAL),
+        int: BigInteger,
+    }
+
+
+def _row_id() -> Mapped[int]:
+    return mapped_column(BigInteger, Identity(), primary_key=True)
+
+
+def _now() -> Mapped[datetime]:
+    return mapped_column(server_default=func.now())
+
+
+class Generation(Base):
+    """One clearing of the library; what it took away can come back until ``restore_until``."""
+
+    __tablename__ = "generations"
+
+    id: Mapped[int] = _row_id()
+    cleared_at: Mapped[datetime] = _now()
+    restore_until: Mapped[datetime]
+    restored_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, Any]]
+
+
+class Source(Base):
+    """A site to scrape. ``rules`` is a checked ``lib.scraping.site.Site``."""
+
+    __tablename__ = "sources"
+
+    id: Mapped[int] = _row_id()
+    name: Mapped[str] = mapped_column(unique=True)
+    rules: Mapped[dict[str, Any]]
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[datetime] = _now()
+
+
+class Page(Base):
+    """A page that was visited. ``dependencies`` are the validators and hashes of all that it was rendered from."""
+
+    __tablename__ = "pages"
+    __table_args__ = (
+        Index("uq_pages_live_source_id_url", "source_id", "url", unique=True, postgresql_where=LIVE),
+        Index(None, "cleared_in"),
+    )
+
+    id: Mapped[int] = _row_id()
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"))
+    url: Mapped[str]
+    status: Mapped[str]  # ok, refused, failed
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    title: Mapped[str | None]
+    links: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    dependencies: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'"))
+    first_visit_at: Mapped[datetime] = _now()
+    last_visit_at: Mapped[datetime] = _now()
+    changed_at: Mapped[datetime] = _now()
+    cleared_in: Mapped[int | None] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
+
+
+class Image(Base):
+    """One distinct content: the SHA-256 of its bytes is its identity.
+
+    The row is written after the file and the working copy are safely in the object store, so a row is a receipt.
+    """
+
+    __tablename__ = "images"
+    __table_args__ = (
+        CheckConstraint("width_px > 0 AND height_px > 0", name="size"),
+        CheckConstraint("first_byte BETWEEN 0 AND 255", name="first_byte"),
+        Index("ix_images_live_id", "id", postgresql_where=LIVE),
+        Index(None, "cleared_in"),
+        Index(None, "phash"),
+    )
+
+    id: Mapped[int] = _row_id()
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    first_byte: Mapped[int] = mapped_column(SmallInteger)  # bucket = first_byte % number of buckets
+    format: Mapped[str]
+    byte_count: Mapped[int]
+    width_px: Mapped[int]  # as viewed: EXIF orientation applied
+    height_px: Mapped[int]
+    has_alpha: Mapped[bool]
+    phash: Mapped[str] = mapped_column(BIT(64))
+    working_copy_sha256: Mapped[str] = mapped_column(String(64))
+    img_name: Mapped[str]
+    img_path: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = _now()
+    cleared_in: Mapped[int | None] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
+
+
+class ImageUrl(Base):
+    """One image URL, its last outcome and, when it gave one, its image. A refusal keeps its reason here."""
+
+    __tablename__ = "image_urls"
+    __table_args__ = (
+        Index("uq_image_urls_live_url", "url", unique=True, postgresql_where=LIVE),
+        Index(None, "image_id"),
+        Index(None, "cleared_in"),
+    )
+
+    id: Mapped[int] = _row_id()
+    url: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="new")  # new, ok, refused, failed
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    etag: Mapped[str | None]
+    last_modified: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_attempt_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]
+    image_id: Mapped[int | None] = mapped_column(ForeignKey("images.id", ondelete="SET NULL"))
+    cleared_in: Mapped[int | None] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
+
+
+class Sighting(Base):
+    """An image URL found on a page, with the words that stood beside it."""
+
+    __tablename__ = "sightings"
+    __table_args__ = (UniqueConstraint("page_id", "image_url_id"), Index(None, "image_url_id"))
+
+    id: Mapped[int] = _row_id()
+    page_id: Mapped[int] = mapped_column(ForeignKey("pages.id", ondelete="CASCADE"))
+    image_url_id: Mapped[int] = mapped_column(ForeignKey("image_urls.id", ondelete="CASCADE"))
+    alt: Mapped[str] = mapped_column(server_default="")
+    position: Mapped[int]
+    first_seen_at: Mapped[datetime] = _now()
+    last_seen_at: Mapped[datetime] = _now()
+
+
+class FrontierUrl(Base):
+    """A page URL of a crawl under way; the rows go when the crawl ends, so what is left shows where to resume."""
+
+    __tablename__ = "frontier"
+
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True)
+    url: Mapped[str] = mapped_column(primary_key=True)
+    depth: Mapped[int]
+    position: Mapped[int] = mapped_column(BigInteger, Identity())
+    visited: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class Model(Base):
+    """A model that this library uses or fills in; answers come from the ``active`` one of each role."""
+
+    __tablename__ = "models"
+    __table_args__ = (
+        Index("uq_models_active_role", "role", unique=True, postgresql_where=text("state = 'active'")),
+        CheckConstraint("state IN ('filling', 'active', 'retired')", name="state"),
+    )
+
+    spec_id: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    name: Mapped[str]
+    profile: Mapped[str]
+    dimension: Mapped[int | None]
+    languages: Mapped[list[str]]
+    state: Mapped[str]
+    card: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = _now()
+
+
+class Cutout(Base):
+    """An image's subject under one matting model (or its own alpha): a mask object, never a picture."""
+
+    __tablename__ = "cutouts"
+
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"), primary_key=True)
+    mask_sha256: Mapped[str] = mapped_column(String(64))
+    origin: Mapped[str]  # model, alpha
+    box: Mapped[list[float]]  # x0, y0, x1, y1 as shares of width and height
+    coverage: Mapped[float] = mapped_column(REAL)
+
+
+class ColorFeatures(Base):
+    """The colours of an image's subject, or of the whole picture while (or if) there is no mask."""
+
+    __tablename__ = "color_features"
+
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"), primary_key=True)
+    of_subject: Mapped[bool]
+    palette_lab: Mapped[list[float]]  # n * 3
+    palette_weights: Mapped[list[float]]  # n, sum 1
+    layout: Mapped[bytes] = mapped_column(LargeBinary)  # float16 (side, side, 4): Lab and alpha
+    hue_histogram: Mapped[list[float]]
+
+
+class ResnetEmbedding(Base):
+    """An image's visual vector under one model, in that model's partition. A row that exists is work done."""
+
+    __tablename__ = "resnet_embeddings"
+    __table_args__ = {"postgresql_partition_by": "LIST (spec_id)"}  # noqa: RUF012  SQLAlchemy declares it an instance variable
+
+    spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    vector: Mapped[Any] = mapped_column(HALFVEC(), nullable=False)  # unit L2 norm, the spec's dimension
+
+
+class ClipEmbedding(Base):
+    """An image's vector in a space shared with words, under one model, in that model's partition."""
+
+    __tablename__ = "clip_embeddings"
+    __table_args__ = {"postgresql_partition_by": "LIST (spec_id)"}  # noqa: RUF012  SQLAlchemy declares it an instance variable
+
+    spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    vector: Mapped[Any] = mapped_column(HALFVEC(), nullable=False)
+
+
+class StageResult(Base):
+    """The ledger: what became of one image in one stage under one spec.
+
+    ``ok`` for the current ``input_hash`` means done. ``leased`` belongs to the run whose advisory lock is held;
+    once that lock is free the lease is anybody's. ``crashes`` counts deaths of a worker that held this image alone.
+    """
+
+    __tablename__ = "stage_results"
+    __table_args__ = (
+        CheckConstraint("status IN ('pending', 'leased', 'ok', 'failed', 'dead')", name="status"),
+        Index(
+            "ix_stage_results_open",
+            "stage",
+            "spec_id",
+            postgresql_where=text("status IN ('pending', 'leased', 'failed')"),
+        ),
+    )
+
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    input_hash: Mapped[str]
+    status: Mapped[str]
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    crashes: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    next_attempt_at: Mapped[datetime | None]
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+    lease_size: Mapped[int | None] = mapped_column(SmallInteger)
+    error: Mapped[str | None]
+    updated_at: Mapped[datetime] = _now()
+
+
+class JobRequest(Base):
+    """The outbox: a job somebody asked for. It survives Dagster being down; the sensor launches what is left."""
+
+    __tablename__ = "scrape_requests"
+    __table_args__ = (Index(None, "state"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    job: Mapped[str]
+    config: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(server_default="queued")  # queued, launched
+    run_id: Mapped[str | None]
+    created_at: Mapped[datetime] = _now()
+    launched_at: Mapped[datetime | None]
