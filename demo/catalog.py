@@ -49,7 +49,7 @@ SPECIAL_PLACES: dict[str, Place] = {
 }
 ROOM_OF_CATEGORY: dict[str, Place] = {
     "animals": "menagerie",
-    "food": "garden",
+    "food": "workshop",
     "plants": "garden",
     "town": "town",
     "space": "town",
@@ -87,7 +87,7 @@ class Picture:
     ground_colors: tuple[str, ...]
     subject_color: str
     subject_box: tuple[int, int, int, int]  # left, top, right, bottom
-    bytes: int
+    size_bytes: int
     sha256: str
 
     @property

@@ -12,7 +12,7 @@ from typing import Literal
 
 from demo import catalog
 from demo.catalog import Picture, Place
-from demo.oddities import COPIES, ODDITIES, SMALL_IMAGES
+from demo.oddities import COPIES, ICONS_IN_PAGES, ODDITIES
 
 Outcome = Literal["taken", "refused", "failed", "never_seen"]
 
@@ -97,13 +97,11 @@ def path_of(picture: Picture) -> str:
 
 
 def _copies(base: str) -> list[Expectation]:
-    return [
-        Expectation(f"{base}{copy.path}", "taken", sha256=hashlib.sha256(copy.data).hexdigest()) for copy in COPIES
-    ]
+    return [Expectation(f"{base}{copy.path}", "taken", sha256=hashlib.sha256(copy.data).hexdigest()) for copy in COPIES]
 
 
 def _small(base: str) -> list[Expectation]:
-    return [Expectation(f"{base}/icons/{name}", "refused", "too_small") for name in SMALL_IMAGES]
+    return [Expectation(f"{base}/icons/{name}", "refused", "too_small") for name in ICONS_IN_PAGES]
 
 
 def _oddities(base: str, port: int) -> list[Expectation]:

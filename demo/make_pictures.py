@@ -28,7 +28,9 @@ def make_all(corpus: Path, target: Path) -> list[dict[str, Any]]:
     captions = {Path(entry["file"]).stem: entry for entry in read_jsonl(corpus / "manifest.jsonl")}
     subjects = {name: _trimmed(Image.open(corpus / "images" / f"{name}.png")) for name in SUBJECTS}
     colors = {name: mean_color(subject) for name, subject in subjects.items()}
-    entries = [make_one(recipe, subjects[recipe.subject], captions[recipe.subject], target) for recipe in recipes(colors)]
+    entries = [
+        make_one(recipe, subjects[recipe.subject], captions[recipe.subject], target) for recipe in recipes(colors)
+    ]
     lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
     (target / "manifest.jsonl").write_text("".join(lines), encoding="utf-8")
     return entries
@@ -57,7 +59,7 @@ def make_one(recipe: Recipe, subject: Image.Image, caption: dict[str, Any], targ
         "ground_colors": scene.ground_colors(),
         "subject_color": grounds.hex_of(mean_color(subject)),
         "subject_box": list(scene.box),
-        "bytes": len(data),
+        "size_bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
 
@@ -172,7 +174,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.target.mkdir(parents=True, exist_ok=True)
     entries = make_all(arguments.corpus, arguments.target)
-    print(f"{len(entries)} pictures, {sum(entry['bytes'] for entry in entries) / 1e6:.1f} MB, in {arguments.target}")
+    print(
+        f"{len(entries)} pictures, {sum(entry['size_bytes'] for entry in entries) / 1e6:.1f} MB, in {arguments.target}"
+    )
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ class Oddity:
     shows: str = ""  # the picture that it gives in the end
 
     @property
-    def is_bottomless(self) -> bool:
-        """Whether a visitor's browser would load for ever, so that the page must not load it by itself."""
-        return self.reason == "too_large"
+    def harms_visitors(self) -> bool:
+        """Whether a person's browser should be kept from loading it: without end, or aimed at their own network."""
+        return self.reason in ("too_large", "forbidden_address")
 
 
 ODDITIES = (
@@ -86,6 +86,7 @@ SMALL_IMAGES = {
     "sprite.png": (480, 40),
     "pixel.gif": (1, 1),
 }
+ICONS_IN_PAGES = tuple(name for name in SMALL_IMAGES if name != "favicon.png")  # a <link> is no picture of a page
 
 
 @cache

@@ -47,14 +47,16 @@ def gradient(height: int, width: int, colors: tuple[str, str], angle_deg: float)
     return _blend(rgb(colors[0]), rgb(colors[1]), along)
 
 
-def fractal_noise(rng: np.random.Generator, height: int, width: int, *, cells: tuple[float, float], octaves: int) -> Field:
+def fractal_noise(
+    rng: np.random.Generator, height: int, width: int, *, cells: tuple[float, float], octaves: int
+) -> Field:
     """Return value noise in [0, 1]: ``cells`` = grid cells down and across in the coarsest octave."""
     total = np.zeros((height, width))
     for octave in range(octaves):
         grid_shape = [max(2, round(count * 2**octave)) for count in cells]
         grid = Image.fromarray(rng.random(grid_shape, dtype=np.float32))
         total += np.asarray(grid.resize((width, height), Image.Resampling.BICUBIC)) / 2**octave
-    return np.clip((total - total.min()) / np.ptp(total), 0, 1)
+    return np.asarray(np.clip((total - total.min()) / np.ptp(total), 0, 1))
 
 
 def sky(rng: np.random.Generator, height: int, width: int) -> Ground:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from lib.errors import ImageNotFound
 from lib.storage.tables import Image, ImageUrl, Page, Sighting, Source
 
+ADD_IMAGE_LOCK = 0x5669_7472_696E_6503
 EXTENSIONS = {
     "PNG": "png",
     "JPEG": "jpg",
@@ -53,7 +54,9 @@ class SightingRecord:
 
 def add_image(session: Session, new: NewImage) -> tuple[Image, bool]:
     """Return the row of that content, made or revived if need be, and whether the live library gained an image."""
-    image = session.scalar(sa.select(Image).where(Image.sha256 == new.sha256).with_for_update())
+    # Two scrapes may meet the same picture, or the same file name, at the same moment.
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(ADD_IMAGE_LOCK)))
+    image = session.scalar(sa.select(Image).where(Image.sha256 == new.sha256))
     if image is not None:
         gained = image.cleared_in is not None
         image.cleared_in = None

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lib.errors import LeaseLost
 from lib.storage.database import Database
@@ -24,6 +25,7 @@ MAX_CRASHES = 2
 LEASE = timedelta(minutes=30)
 FIRST_BACKOFF_S = 60
 COLOR_STAGE = "color_features"
+LockName: TypeAlias = str | sa.ColumnElement[str] | InstrumentedAttribute[str | None]
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def running(database: Database, run_id: str) -> Iterator[None]:
     """Hold the lock that says ``run_id`` lives, for as long as the block lasts or the process and the server live."""
     with database.engine.connect() as connection:
         connection.detach()  # closing it, or losing it, is what frees the lock
-        connection.execute(sa.select(sa.func.pg_advisory_lock(_lock_key(run_id))))
+        # Shared: the steps of one run may be processes of their own.
+        connection.execute(sa.select(sa.func.pg_advisory_lock_shared(_lock_key(run_id))))
         connection.commit()
         yield
 
@@ -373,24 +376,22 @@ def _rows_of(work: Work) -> sa.ColumnElement[bool]:
     return sa.and_(StageResult.stage == work.stage, StageResult.spec_id == work.spec_id)
 
 
-def _lock_key(run_id: str | sa.ColumnElement[str]) -> sa.Function[int]:
-    return sa.func.hashtextextended(run_id, 0)
+def _lock_key(run_id: LockName) -> sa.Function[int]:
+    return sa.func.hashtextextended(run_id, sa.literal_column("0"), type_=sa.BigInteger)
 
 
-def _lock_is_held(run_id: sa.ColumnElement[str] | sa.orm.InstrumentedAttribute[str | None]) -> sa.ColumnElement[bool]:
+def _lock_is_held(run_id: LockName) -> sa.ColumnElement[bool]:
     # pg_locks shows a 64-bit advisory key as two halves; objsubid 1 marks that form.
     locks = sa.table("pg_locks", sa.column("locktype"), sa.column("classid"), sa.column("objid"), sa.column("objsubid"))
-    key = sa.func.hashtextextended(run_id, 0, type_=sa.BigInteger)
-    high = key.op(">>")(32).op("&")(sa.literal_column("4294967295"))
-    low = key.op("&")(sa.literal_column("4294967295"))
+    high = sa.cast(locks.c.classid, sa.BigInteger).op("<<")(sa.literal_column("32"))
+    key = high.op("|")(sa.cast(locks.c.objid, sa.BigInteger))
     return (
         sa.select(sa.literal(1))
         .select_from(locks)
         .where(
             locks.c.locktype == "advisory",
             locks.c.objsubid == 1,
-            sa.cast(locks.c.classid, sa.BigInteger) == high,
-            sa.cast(locks.c.objid, sa.BigInteger) == low,
+            key == _lock_key(run_id),
         )
         .exists()
     )

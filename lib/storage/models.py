@@ -1,6 +1,7 @@
 """Which models this library uses: answers come from the one active model of a role, others fill beside it."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -12,6 +13,8 @@ from lib.storage import ledger
 from lib.storage.embeddings import create_partition
 from lib.storage.tables import Model
 
+ANY_PROFILE = "any"
+
 
 def add_model(session: Session, spec: ModelSpec) -> Model:
     """Register a model: active at once when its role has none, else filling beside the active one; known ones stay."""
@@ -22,11 +25,11 @@ def add_model(session: Session, spec: ModelSpec) -> Model:
     values = {
         "role": spec.role,
         "name": spec.name,
-        "profile": spec.profile,
+        "profile": spec.profile or ANY_PROFILE,
         "dimension": spec.dimension,
         "languages": list(spec.languages),
         "state": state,
-        "card": spec.card(),
+        "card": asdict(spec),
     }
     statement = insert(Model).values(spec_id=spec.spec_id, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["spec_id"], set_={"state": state}))

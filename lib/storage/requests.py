@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,8 +28,8 @@ def mark_launched(session: Session, request_id: str, run_id: str) -> None:
     )
 
 
-def queued_requests(session: Session) -> list[JobRequest]:
-    """Return the requests that no run serves yet, oldest first."""
-    return list(
-        session.scalars(sa.select(JobRequest).where(JobRequest.state == "queued").order_by(JobRequest.created_at))
-    )
+def queued_requests(session: Session, *, older_than_s: float = 0.0) -> list[JobRequest]:
+    """Return the requests that no run serves yet and that have waited ``older_than_s`` seconds, oldest first."""
+    waited = sa.func.now() - JobRequest.created_at >= timedelta(seconds=older_than_s)
+    statement = sa.select(JobRequest).where(JobRequest.state == "queued", waited).order_by(JobRequest.created_at)
+    return list(session.scalars(statement))

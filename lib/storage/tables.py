@@ -27,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from lib.models.registry import Role
+
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -199,7 +201,7 @@ class Model(Base):
     )
 
     spec_id: Mapped[str] = mapped_column(primary_key=True)
-    role: Mapped[str]
+    role: Mapped[Role] = mapped_column(String)
     name: Mapped[str]
     profile: Mapped[str]
     dimension: Mapped[int | None]

@@ -1,0 +1,35 @@
+# One command per verb. Everything installs what it needs; `make demo` and `make test` work in a fresh clone.
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+PROFILE ?= packaged
+
+.PHONY: demo up test check install install-dev bench lock clean
+
+demo: install ## scrape the demo site, derive everything, ask one query of each kind
+	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
+
+up: install ## keep a library running: API on 8004, Dagster UI on 3000, until Ctrl-C
+	@$(PYTHON) -m lib.cli up $(if $(HOME_DIR),--home $(HOME_DIR))
+
+test: check ## everything that CI checks
+	$(PYTHON) -m pytest
+
+check: install-dev
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	$(PYTHON) -m pytest --doctest-modules -q lib orchestration query_api demo
+
+install:
+	@sh deploy/install.sh requirements.lock
+
+install-dev:
+	@sh deploy/install.sh requirements-dev.lock
+
+lock: ## renew the hash locks from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras -q pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras -q -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and the demo's library; your own library in .vitrine stays
+	rm -rf .venv .vitrine/demo

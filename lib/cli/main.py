@@ -1,0 +1,47 @@
+"""The ``vitrine`` command."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lib.cli import models as models_command
+from lib.cli import up as up_command
+from lib.errors import VitrineError
+from lib.settings import Profile, Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=True, help="A visual library that you own.")
+app.add_typer(models_command.app, name="models", help="Which models this library uses.")
+console = Console(stderr=True)
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the library lives.")]
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn an error of ours into one line and exit code 1; anything else is a bug and keeps its traceback."""
+    try:
+        yield
+    except VitrineError as error:
+        console.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def demo(profile: Annotated[Profile, typer.Option(help="The models of the demo's library.")] = "packaged") -> None:
+    """Scrape the demo site, derive everything, ask one query of each kind, and say where to look."""
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "demo", "--profile", profile], check=False).returncode)
+
+
+@app.command()
+def up(home: HomeOption = None) -> None:
+    """Run the API, the Dagster UI, its daemon and the database until Ctrl-C; on the demo's library if it exists."""
+    with told_plainly():
+        up_command.run(Settings() if home is None else Settings(home=home))

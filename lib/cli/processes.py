@@ -1,0 +1,111 @@
+"""The processes of a running Vitrine: started together, watched, ended together.
+
+Each child is asked by the kernel to end when we do (Linux), so even a killed supervisor leaves nothing behind.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from lib.errors import VitrineError
+
+log = structlog.get_logger()
+PR_SET_PDEATHSIG = 1
+STOP_TIMEOUT_S = 15.0
+
+
+class ProcessFailed(VitrineError):
+    """A process that should be running has ended."""
+
+
+class Processes:
+    """A group of child processes with a log file each. Use it as a context manager: leaving it ends them all."""
+
+    def __init__(self, log_folder: Path, environment: Mapping[str, str]) -> None:
+        self._log_folder = log_folder
+        self.environment = {**os.environ, **environment}
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        log_folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self, name: str, *arguments: str, python: bool = True) -> subprocess.Popen[bytes]:
+        """Start ``python -m ARGUMENTS`` (or a program), its output going to ``<name>.log``."""
+        command = [sys.executable, "-m", *arguments] if python else list(arguments)
+        with self.log_path(name).open("ab") as output:
+            child = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=self.environment,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        self._children[name] = child
+        return child
+
+    def log_path(self, name: str) -> Path:
+        """Return where the output of a process goes."""
+        return self._log_folder / f"{name}.log"
+
+    def require_alive(self, names: Sequence[str] = ()) -> None:
+        """Raise ProcessFailed, with the end of its log, if one of these (or any) has ended."""
+        for name, child in self._children.items():
+            if (not names or name in names) and child.poll() is not None:
+                raise ProcessFailed(f"{name} ended with code {child.returncode}:\n{self.tail(name)}")
+
+    def tail(self, name: str, lines: int = 15) -> str:
+        """Return the end of a process's log."""
+        text = self.log_path(name).read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def wait_until(self, ready: Callable[[], bool], *, name: str, timeout_s: float) -> None:
+        """Wait until ``ready()``, as long as the process ``name`` lives. Raises ProcessFailed."""
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            self.require_alive([name])
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"{name} was not ready within {timeout_s:.0f} s:\n{self.tail(name)}")
+            time.sleep(0.1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End all children, the last started first: asked nicely, then killed with everything that they started."""
+        for name in reversed(self._children):
+            _signal_group(self._children[name], signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for name, child in reversed(self._children.items()):
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("process_killed", name=name, pid=child.pid)
+            _signal_group(child, signal.SIGKILL)
+            child.wait()
+        self._children.clear()
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(child.pid, number)
+    except (ProcessLookupError, PermissionError):  # macOS answers EPERM for a group that has just gone
+        return
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

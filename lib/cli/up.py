@@ -1,0 +1,103 @@
+"""``vitrine up``: everything that runs, until Ctrl-C.
+
+The API starts first and answers within seconds; Dagster's three processes take longer and nobody has to wait for them.
+"""
+
+import signal
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from lib.cli import ports
+from lib.cli.environment import process_environment
+from lib.cli.library import OpenLibrary, open_library, upsert_sources_file
+from lib.cli.processes import Processes
+from lib.settings import Settings
+
+console = Console()
+API_TIMEOUT_S = 30.0
+DAGSTER_TIMEOUT_S = 120.0
+
+
+def run(settings: Settings) -> None:
+    """Start everything on the library of ``settings`` and watch it; end it all on Ctrl-C or SIGTERM.
+
+    Raises
+    ------
+    ConfigurationError
+        If a port is taken; the message names the holder.
+    ProcessFailed
+        If one of the processes ends by itself.
+    """
+    ports.require_free(settings.api_port, what="the API", variable="VITRINE_API_PORT")
+    ports.require_free(settings.dagster_port, what="the Dagster UI", variable="VITRINE_DAGSTER_PORT")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with open_library(settings) as library:
+        count = upsert_sources_file(library)
+        environment = process_environment(settings, library.urls)
+        with Processes(settings.home_path / "logs", environment) as processes:
+            try:
+                start_api(processes, settings)
+                console.print(f"API       http://127.0.0.1:{settings.api_port}/docs")
+                start_dagster(processes, library)
+                console.print(f"Dagster   http://127.0.0.1:{settings.dagster_port}")
+                console.print(f"Library   {settings.home_path}   sources from {settings.sources_file}: {count}")
+                console.print("Ctrl-C ends everything.")
+                watch(processes)
+            except KeyboardInterrupt:
+                console.print("Ending ...")
+
+
+def start_api(processes: Processes, settings: Settings) -> None:
+    """Start the query API and wait until it says that it lives; models load behind that."""
+    processes.start("api", "query_api")
+    url = f"http://127.0.0.1:{settings.api_port}/livez"
+    processes.wait_until(lambda: answers(url), name="api", timeout_s=API_TIMEOUT_S)
+
+
+def start_dagster(processes: Processes, library: OpenLibrary) -> None:
+    """End what a crash left open, then start the code server, the web server and the daemon."""
+    settings = library.settings
+    reconcile = processes.start("reconcile", "orchestration.reconcile")
+    reconcile.wait()
+    code_port = ports.free_port()
+    workspace = write_workspace(settings.home_path / "dagster", code_port)
+    processes.start(
+        "code-server", "dagster", "code-server", "start", "-h", "127.0.0.1", "-p", str(code_port),
+        "-m", "orchestration.definitions", "--location-name", "vitrine",
+    )  # fmt: skip
+    processes.wait_until(lambda: not ports.is_free(code_port), name="code-server", timeout_s=DAGSTER_TIMEOUT_S)
+    processes.start("daemon", "dagster._daemon", "run", "-w", str(workspace))
+    processes.start(
+        "webserver", "dagster_webserver", "-h", "127.0.0.1", "-p", str(settings.dagster_port), "-w", str(workspace)
+    )
+    url = f"http://127.0.0.1:{settings.dagster_port}/server_info"
+    processes.wait_until(lambda: answers(url), name="webserver", timeout_s=DAGSTER_TIMEOUT_S)
+
+
+def write_workspace(folder: Path, code_port: int) -> Path:
+    """Write the workspace file that points Dagster at our code server."""
+    server = {"host": "127.0.0.1", "port": code_port, "location_name": "vitrine"}
+    path = folder / "workspace.yaml"
+    path.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
+    return path
+
+
+def answers(url: str) -> bool:
+    """Return whether ``url`` answers with success."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  our own loopback address
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def watch(processes: Processes) -> None:
+    """Wait for ever, as long as every process lives. The reconciler has done its work and left."""
+    while True:
+        processes.require_alive(["api", "code-server", "daemon", "webserver"])
+        time.sleep(1)

@@ -1,0 +1,63 @@
+"""Images -> cut-outs: a mask of each picture's subject, made by a matting model or taken from its own alpha."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from sqlalchemy.orm import Session
+
+from lib.arrays import Mask
+from lib.images.background import (
+    SubjectMasker,
+    coverage,
+    encode_mask_png,
+    has_own_alpha,
+    mask_from_alpha,
+    subject_box,
+)
+from lib.models.registry import ModelSpec
+from lib.storage.features import NewCutout, put_cutout
+from lib.storage.ledger import Claim
+from lib.storage.objects import ObjectStore
+from orchestration.assets.derived import DerivedConfig, derived_asset
+from orchestration.resources import Library, LibraryResource
+from orchestration.stage import Picture, Stage, materialize_stage
+
+
+class CutoutWorker:
+    """Masks pictures; those with transparency of their own never reach the model."""
+
+    def __init__(self, objects: ObjectStore, spec: ModelSpec, masker: SubjectMasker) -> None:
+        self._objects, self._spec, self._masker = objects, spec, masker
+
+    def compute(self, pictures: Sequence[Picture]) -> list[tuple[str, Mask]]:
+        """Return (origin, mask) of each picture."""
+        opaque = [picture.rgba for picture in pictures if not has_own_alpha(picture.rgba)]
+        from_model = iter(self._masker.masks(opaque) if opaque else [])
+        return [
+            ("alpha", mask_from_alpha(picture.rgba)) if has_own_alpha(picture.rgba) else ("model", next(from_model))
+            for picture in pictures
+        ]
+
+    def store(self, session: Session, claim: Claim, result: tuple[str, Mask]) -> None:
+        """Publish the mask, then write its row."""
+        origin, mask = result
+        digest = self._objects.put(encode_mask_png(mask))
+        new = NewCutout(digest, origin=origin, box=subject_box(mask), coverage=coverage(mask))
+        put_cutout(session, claim.image_id, self._spec.spec_id, new)
+
+
+def load_masker(library: Library, spec: ModelSpec) -> CutoutWorker:
+    """Load a matting model."""
+    masker = SubjectMasker(spec, library.settings.home_path, device=library.settings.device)
+    return CutoutWorker(library.objects, spec, masker)
+
+
+CUTOUTS = Stage(role="matting", batch_size=8, load=load_masker)
+
+
+@derived_asset(group="derive", kinds={"rembg", "opencv"}, role="matting", pool="matting", deps=["scraped_images"])
+def cutouts(
+    context: dg.AssetExecutionContext, config: DerivedConfig, library: LibraryResource
+) -> dg.MaterializeResult[None]:
+    """The subject of each picture as a mask. Adds the missing ones; pictures with alpha of their own keep it."""
+    return materialize_stage(context, library.library, CUTOUTS, force=config.force)

@@ -1,0 +1,323 @@
+"""Web sites -> pages, sightings, images: what the crawl yields is stored here, item by item.
+
+Each image is decoded once, in a process of its own, into the working copy that every later step reads. The colours of
+the whole picture are described right away, so that a search by colour need not wait for background removal.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import structlog
+from lib.images.decoding import DecodedImage, DecodeLimits, Decoder
+from lib.scraping.addresses import AddressGuard
+from lib.scraping.browser import PageBrowser, PageFindings, find_browser
+from lib.scraping.download import Dependency, Fetcher, Validators
+from lib.scraping.robots import RobotsRules
+from lib.scraping.site import Site
+from lib.scraping.urls import file_name
+from pydantic import Field
+
+from lib.errors import FetchFailed
+from lib.scraping.crawl import (
+    Crawler,
+    DueImage,
+    Found,
+    ImageFound,
+    ImageMissed,
+    ImageUnchanged,
+    KnownPage,
+    PageDone,
+    PageFound,
+    PageMissed,
+    PageUnchanged,
+)
+from lib.settings import Settings
+from lib.storage import images, sources
+from lib.storage.tables import Source
+from orchestration.assets.color_features import COLORS
+from orchestration.assets.derived import FRESHNESS
+from orchestration.partitions import BUCKET_COUNT
+from orchestration.reports import samples_table
+from orchestration.resources import Library, LibraryResource
+from orchestration.stage import MAX_SAMPLES, run_stage
+
+log = structlog.get_logger()
+
+scrape_sources = dg.AssetSpec(
+    "scrape_sources",
+    group_name="ingest",
+    kinds={"yaml", "postgres"},
+    description="The sites to scrape: sources.yaml, renewed at start, and those added through the API.",
+)
+
+
+class ScrapeConfig(dg.Config):
+    """What to scrape: all enabled sources unless some are named; ``max_pages`` lowers each source's own limit."""
+
+    sources: list[str] = Field(default_factory=list)
+    max_pages: int = 0
+    request_id: str = ""
+
+
+@dataclass
+class ScrapeReport:
+    """What a scrape found."""
+
+    pages: int = 0
+    unchanged_pages: int = 0
+    new: int = 0
+    known: int = 0
+    refused: int = 0
+    failed: int = 0
+    by_reason: Counter[str] = field(default_factory=Counter)
+    sample_ids: list[int] = field(default_factory=list)
+
+    def miss(self, error: Exception) -> None:
+        """Count something that gave nothing."""
+        reason = getattr(error, "reason", type(error).__name__)
+        self.by_reason[reason] += 1
+        if isinstance(error, FetchFailed):
+            self.failed += 1
+        else:
+            self.refused += 1
+
+
+class SourceMemory:
+    """The crawl's memory of one source, kept in the database."""
+
+    def __init__(self, library: Library, source: Source, site: Site) -> None:
+        self._library, self._source, self._site = library, source, site
+        self._visited = 0
+
+    def open(self) -> None:
+        """Queue the start pages, or go on with a crawl that was cut off."""
+        with self._library.database.session() as session:
+            self._visited = sources.open_frontier(session, self._source.id, self._site.start_urls)
+            session.commit()
+
+    def close(self) -> None:
+        """End the crawl."""
+        with self._library.database.session() as session:
+            sources.close_frontier(session, self._source.id)
+            session.commit()
+
+    def next_page(self) -> tuple[str, int] | None:
+        """Return the (url, depth) of the next page of the queue."""
+        with self._library.database.session() as session:
+            return sources.next_in_frontier(session, self._source.id)
+
+    def known_page(self, url: str) -> KnownPage | None:
+        """Return what the last visit left, if it was a good one."""
+        with self._library.database.session() as session:
+            page = sources.known_page(session, self._source.id, url)
+            if page is None or page.status != "ok":
+                return None
+            urls = sources.images_on_page(session, page.id)
+        dependencies = [Dependency(**dependency) for dependency in page.dependencies]
+        return KnownPage(dependencies, page.links, urls)
+
+    def due_images(self, urls: Sequence[str]) -> list[DueImage]:
+        """Return those of ``urls`` that should be asked for now."""
+        recheck_after = timedelta(days=self._site.recheck_days)
+        with self._library.database.session() as session:
+            due = sources.due_image_urls(session, list(urls), recheck_after=recheck_after)
+        return [DueImage(row.url, Validators(row.etag, row.last_modified)) for row in due]
+
+    def pages_visited(self) -> int:
+        """Return how many pages this crawl has finished, those before an interruption included."""
+        return self._visited
+
+    def store(self, found: Found, report: ScrapeReport) -> None:
+        """Write one item of the crawl, in a transaction of its own."""
+        match found:
+            case PageFound():
+                self._store_page(found, report)
+            case PageUnchanged():
+                report.unchanged_pages += 1
+                self._queue(found.links, found.depth)
+                self._touch(found.url)
+            case PageMissed():
+                report.miss(found.error)
+                self._store_missed_page(found)
+            case PageDone():
+                report.pages += 1
+                self._finish(found.url)
+            case ImageFound():
+                self._store_image(found, report)
+            case ImageUnchanged():
+                report.known += 1
+                with self._library.database.session() as session:
+                    sources.touch_image_url(session, found.url)
+                    session.commit()
+            case ImageMissed():
+                report.miss(found.error)
+                self._store_missed_image(found)
+
+    def _store_page(self, found: PageFound, report: ScrapeReport) -> None:
+        findings = found.findings
+        if findings.refusal:
+            report.by_reason[findings.refusal] += 1
+            report.refused += 1
+        with self._library.database.session() as session:
+            sources.record_page(session, self._source.id, _page_visit(found.url, findings))
+            sources.extend_frontier(session, self._source.id, findings.links, depth=found.depth + 1)
+            session.commit()
+
+    def _queue(self, links: Sequence[str], depth: int) -> None:
+        with self._library.database.session() as session:
+            sources.extend_frontier(session, self._source.id, links, depth=depth + 1)
+            session.commit()
+
+    def _touch(self, url: str) -> None:
+        with self._library.database.session() as session:
+            page = sources.known_page(session, self._source.id, url)
+            if page is not None:
+                sources.touch_page(session, page.id)
+            session.commit()
+
+    def _store_missed_page(self, found: PageMissed) -> None:
+        status = "failed" if isinstance(found.error, FetchFailed) else "refused"
+        visit = sources.PageVisit(found.url, status, found.error.reason, found.error.detail)
+        with self._library.database.session() as session:
+            sources.record_page(session, self._source.id, visit)
+            session.commit()
+        self._finish(found.url)
+
+    def _finish(self, url: str) -> None:
+        self._visited += 1
+        with self._library.database.session() as session:
+            sources.mark_visited(session, self._source.id, url)
+            session.commit()
+
+    def _store_image(self, found: ImageFound[DecodedImage], report: ScrapeReport) -> None:
+        objects, decoded = self._library.objects, found.decoded
+        working_copy = objects.put(decoded.working_copy)
+        sha256 = objects.publish(found.staged)  # type: ignore[arg-type]  the store's own StagedFile comes back
+        new = images.NewImage(
+            sha256=sha256,
+            byte_count=found.staged.byte_count,
+            format=decoded.format,
+            width_px=decoded.width_px,
+            height_px=decoded.height_px,
+            has_alpha=decoded.has_alpha,
+            phash=decoded.phash,
+            working_copy_sha256=working_copy,
+            img_name=file_name(found.url),
+            source=self._source.name,
+        )
+        with self._library.database.session() as session:
+            image, gained = images.add_image(session, new)
+            visit = sources.ImageVisit(
+                found.url, "ok", etag=found.etag, last_modified=found.last_modified, image_id=image.id
+            )
+            sources.record_image_url(session, visit)
+            objects.link(sha256, image.img_path)
+            session.commit()
+        report.new, report.known = report.new + gained, report.known + (not gained)
+        if gained and len(report.sample_ids) < MAX_SAMPLES:
+            report.sample_ids.append(image.id)
+
+    def _store_missed_image(self, found: ImageMissed) -> None:
+        failed = isinstance(found.error, FetchFailed)
+        visit = sources.ImageVisit(
+            found.url,
+            "failed" if failed else "refused",
+            found.error.reason,
+            found.error.detail,
+            retry_after_s=getattr(found.error, "retry_after_s", None),
+        )
+        with self._library.database.session() as session:
+            sources.record_image_url(session, visit)
+            session.commit()
+
+
+def _page_visit(url: str, findings: PageFindings) -> sources.PageVisit:
+    return sources.PageVisit(
+        url=url,
+        status="refused" if findings.refusal else "ok",
+        reason=findings.refusal,
+        title=findings.title,
+        links=findings.links,
+        dependencies=[asdict(dependency) for dependency in findings.dependencies],
+        images=[sources.SeenImage(image.url, image.alt, image.position) for image in findings.images],
+    )
+
+
+@dg.asset(
+    group_name="ingest",
+    kinds={"playwright", "postgres"},
+    pool="web",
+    deps=[scrape_sources],
+    freshness_policy=FRESHNESS,
+    code_version="1",
+)
+def scraped_images(
+    context: dg.AssetExecutionContext, config: ScrapeConfig, library: LibraryResource
+) -> dg.MaterializeResult[None]:
+    """The pictures found on the enabled sources. An unchanged site costs no picture's download."""
+    opened = library.library
+    opened.objects.require_space(opened.settings.min_free_bytes)
+    opened.objects.sweep_staging()
+    with opened.database.session() as session:
+        wanted = sources.enabled_sources(session, config.sources)
+    started = time.perf_counter()
+    report = asyncio.run(scrape_all(opened, wanted, max_pages=config.max_pages))
+    run_stage(opened, COLORS, run_id=context.run_id, buckets=range(BUCKET_COUNT), force=False)
+    seconds = round(time.perf_counter() - started, 3)
+    return dg.MaterializeResult(metadata=_metadata(opened, report) | {"seconds": seconds})
+
+
+async def scrape_all(library: Library, wanted: Sequence[Source], *, max_pages: int = 0) -> ScrapeReport:
+    """Crawl these sources one after the other and store what they show."""
+    settings, report = library.settings, ScrapeReport()
+    guard = AddressGuard.parse(settings.allowed_addresses)
+    browser_program = find_browser(settings.browser)
+    with Decoder(_decode_limits(settings)) as decoder:
+        async with Fetcher(guard=guard, user_agent=settings.user_agent) as fetcher:
+            robots = RobotsRules(fetcher)
+            async with PageBrowser(fetcher, browser_program) as browser:
+                stage = partial(library.objects.stage, settings.max_image_bytes)
+                crawler = Crawler(fetcher, browser, robots, stage, decoder.decode)
+                for source in wanted:
+                    await _scrape_one(library, source, crawler, report, max_pages=max_pages)
+    return report
+
+
+async def _scrape_one(
+    library: Library, source: Source, crawler: Crawler, report: ScrapeReport, *, max_pages: int
+) -> None:
+    site = Site.model_validate(source.rules)
+    if max_pages:
+        site = site.model_copy(update={"max_pages": min(max_pages, site.max_pages)})
+    memory = SourceMemory(library, source, site)
+    memory.open()
+    async for found in crawler.crawl(site, memory):
+        memory.store(found, report)
+    memory.close()
+
+
+def _decode_limits(settings: Settings) -> DecodeLimits:
+    return DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+
+
+def _metadata(library: Library, report: ScrapeReport) -> dict[str, Any]:
+    with library.database.session() as session:
+        total = images.count_images(session)
+    return {
+        "dagster/row_count": total,
+        "pages": report.pages,
+        "unchanged_pages": report.unchanged_pages,
+        "new": report.new,
+        "known": total - report.new,
+        "refused": report.refused,
+        "failed": report.failed,
+        "refused_by_reason": dg.MetadataValue.json(dict(report.by_reason)),
+        "samples": samples_table(library.settings, report.sample_ids),
+    }

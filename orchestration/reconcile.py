@@ -1,0 +1,51 @@
+"""Ending runs whose process is gone.
+
+A run holds an advisory lock for as long as it lives. Dagster notices a worker that dies alone, but when the worker, the
+code server and the daemon die together the run stays STARTED and the next one QUEUED; the free lock tells the truth.
+``python -m orchestration.reconcile`` does it once, before anything else starts.
+"""
+
+import time
+
+import dagster as dg
+import structlog
+from sqlalchemy.orm import Session
+
+from lib.settings import Settings
+from lib.storage import ledger
+from orchestration.resources import open_library
+
+GRACE_S = 60.0  # from STARTED to the lock a run imports its code
+log = structlog.get_logger()
+OPEN_STATUSES = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+
+
+def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, grace_s: float = GRACE_S) -> list[str]:
+    """Mark as failed each open run that is older than ``grace_s`` and whose lock is free; return their ids."""
+    horizon = time.time() - grace_s
+    records = instance.get_run_records(dg.RunsFilter(statuses=OPEN_STATUSES))
+    old = [
+        record.dagster_run for record in records if (record.start_time or record.create_timestamp.timestamp()) < horizon
+    ]
+    dead = [run for run in old if not ledger.is_running(session, run.run_id)]
+    for run in dead:
+        instance.report_run_failed(
+            run, "The process of this run is gone. Its work is kept; a new run goes on from here."
+        )
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        log.warning("dead_run_ended", run_id=run.run_id, job=run.job_name)
+    return [run.run_id for run in dead]
+
+
+def main() -> None:
+    """End the dead runs of this library; nothing of it runs yet, so there is nobody to be patient with."""
+    with (
+        open_library(Settings()) as library,
+        dg.DagsterInstance.get() as instance,
+        library.database.session() as session,
+    ):
+        end_dead_runs(instance, session, grace_s=0.0)
+
+
+if __name__ == "__main__":
+    main()

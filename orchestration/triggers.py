@@ -1,0 +1,90 @@
+"""When things run by themselves.
+
+Automation conditions react to edges (a parent was updated); the sensors here look at levels, because an edge is lost
+when a run fails.
+"""
+
+import dagster as dg
+
+from lib.models.registry import STAGE_OF_ROLE
+from lib.storage import ledger, models
+from lib.storage.requests import mark_launched, queued_requests
+from lib.storage.tables import JobRequest
+from orchestration import jobs
+from orchestration.partitions import ALL_BUCKETS_TAGS
+from orchestration.reconcile import end_dead_runs
+from orchestration.resources import LibraryResource
+
+REQUEST_TAG = "vitrine/request_id"
+LAUNCH_PATIENCE_S = 15.0  # the API launches what it was asked for by itself; this is for when it could not
+RUNNING = dg.DefaultSensorStatus.RUNNING
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+automation = dg.AutomationConditionSensorDefinition(
+    "automation", target=dg.AssetSelection.all(), default_status=RUNNING, minimum_interval_seconds=30
+)
+
+
+@dg.sensor(job=jobs.derive, minimum_interval_seconds=30, default_status=RUNNING)
+def pending_work_sensor(context: dg.SensorEvaluationContext, library: LibraryResource) -> dg.RunRequest | dg.SkipReason:
+    """Start a run over all buckets when images lack results and no run is under way; end runs whose process is gone."""
+    with library.library.database.session() as session:
+        end_dead_runs(context.instance, session)
+        due = {
+            STAGE_OF_ROLE[model.role]: ledger.due_count(
+                session, ledger.Work(STAGE_OF_ROLE[model.role], model.spec_id, "")
+            )
+            for model in models.all_models(session)
+            if model.state != "retired"
+        }
+    if not any(due.values()):
+        return dg.SkipReason("nothing is pending")
+    if context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1):
+        return dg.SkipReason(f"a run is under way; pending: {due}")
+    return dg.RunRequest(tags=dict(ALL_BUCKETS_TAGS))
+
+
+@dg.sensor(jobs=jobs.ALL_JOBS, minimum_interval_seconds=10, default_status=RUNNING)
+def scrape_request_sensor(context: dg.SensorEvaluationContext, library: LibraryResource) -> dg.SensorResult:
+    """Launch the jobs that were asked for while Dagster was away.
+
+    A request is done only when its run exists: a tick that dies after its decision decides the same again, and the
+    run key keeps that from happening twice.
+    """
+    wanted: list[dg.RunRequest] = []
+    with library.library.database.session() as session:
+        for request in queued_requests(session, older_than_s=LAUNCH_PATIENCE_S):
+            runs = context.instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id}), limit=1)
+            if runs:
+                mark_launched(session, request.id, runs[0].run_id)
+            else:
+                wanted.append(_run_request(request))
+        session.commit()
+    return dg.SensorResult(run_requests=wanted)
+
+
+def _run_request(request: JobRequest) -> dg.RunRequest:
+    range_tags = ALL_BUCKETS_TAGS if request.job in jobs.NEED_RANGE else {}
+    return dg.RunRequest(
+        run_key=request.id,
+        job_name=request.job,
+        run_config=request.config,
+        tags={REQUEST_TAG: request.id, **range_tags},
+    )
+
+
+scrape_daily = dg.ScheduleDefinition(name="scrape_daily", job=jobs.scrape, cron_schedule="0 4 * * *")
+maintain_nightly = dg.ScheduleDefinition(
+    name="maintain_nightly",
+    job=jobs.maintain,
+    cron_schedule="30 3 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+ALL_SENSORS = [automation, pending_work_sensor, scrape_request_sensor]
+ALL_SCHEDULES = [scrape_daily, maintain_nightly]

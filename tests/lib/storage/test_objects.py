@@ -1,0 +1,83 @@
+"""What lies in the object store is whole, read-only and named by its content."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from lib.errors import ImageTooLarge, InsufficientSpace, ObjectMissing
+from lib.storage.objects import ObjectStore
+
+
+def test_an_object_is_named_by_its_content_and_read_only(objects: ObjectStore) -> None:
+    digest = objects.put(b"picture")
+    assert digest == hashlib.sha256(b"picture").hexdigest()
+    assert objects.read(digest) == b"picture"
+    assert objects.path(digest).stat().st_mode & 0o222 == 0
+
+
+def test_equal_bytes_are_stored_once(objects: ObjectStore) -> None:
+    first = objects.path(objects.put(b"same")).stat().st_ino
+    assert objects.path(objects.put(b"same")).stat().st_ino == first
+    assert list(objects.hashes()) == [hashlib.sha256(b"same").hexdigest()]
+
+
+def test_nothing_is_left_of_a_file_that_passes_its_cap(objects: ObjectStore) -> None:
+    with pytest.raises(ImageTooLarge), objects.stage(max_bytes=10) as staged:
+        staged.write(b"0123456789")
+        staged.write(b"x")
+    assert list((objects.home / "staging").iterdir()) == []
+    assert list(objects.hashes()) == []
+
+
+def test_a_file_that_was_not_published_does_not_show(objects: ObjectStore) -> None:
+    with objects.stage(max_bytes=10) as staged:
+        staged.write(b"half")
+    assert list(objects.hashes()) == []
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_objects_only(tmp_path: Path) -> None:
+    """Six processes are killed while they publish; every object that shows has the content of its name."""
+    script = textwrap.dedent("""
+        import os, sys
+        from pathlib import Path
+        from lib.storage.objects import ObjectStore
+        store = ObjectStore(Path(sys.argv[1]))
+        print("go", flush=True)
+        while True:
+            store.put(os.urandom(50_000))
+    """)
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) for _ in range(6)
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+    store = ObjectStore(tmp_path)
+    for digest in store.hashes():
+        assert hashlib.sha256(store.read(digest)).hexdigest() == digest
+    store.sweep_staging(older_than_s=-1)
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_the_human_name_is_a_hard_link(objects: ObjectStore) -> None:
+    digest = objects.put(b"picture")
+    objects.link(digest, "library/site/fox.jpg")
+    assert os.path.samefile(objects.home / "library/site/fox.jpg", objects.path(digest))
+
+
+def test_a_missing_object_is_named(objects: ObjectStore) -> None:
+    with pytest.raises(ObjectMissing, match="0" * 64):
+        objects.read("0" * 64)
+
+
+def test_too_little_disk_is_said_in_numbers(objects: ObjectStore) -> None:
+    with pytest.raises(InsufficientSpace, match="MB free"):
+        objects.require_space(10**18)
