@@ -28,8 +28,8 @@ install-dev:
 	@sh deploy/install.sh requirements-dev.lock
 
 lock: ## renew the hash locks from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras -q pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras -q -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
+	uv pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes --no-strip-extras -q pyproject.toml -o requirements.lock
+	uv pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes --no-strip-extras -q -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment and the demo's library; your own library in .vitrine stays
 	rm -rf .venv .vitrine/demo

@@ -67,4 +67,5 @@ def _body_bytes(request: web.Request, response: web.StreamResponse) -> int:
         return 0
     if isinstance(response, web.Response):
         return len(response.body) if isinstance(response.body, bytes) else 0
-    return request[STREAMED_BYTES] if STREAMED_BYTES in request else 0
+    streamed: int = request.get(STREAMED_BYTES, 0)
+    return streamed

@@ -135,11 +135,11 @@ def index_finds_neighbors(library: LibraryResource) -> dg.AssetCheckResult:
     """The HNSW index finds at least 95 % of the exact ten nearest neighbours."""
     with library.library.database.session() as session:
         recalls = {role: active_recall(session, role) for role in TABLES}
-    measured = {role: recall for role, recall in recalls.items() if recall is not None}
+    measured: dict[str, float] = {role: recall for role, recall in recalls.items() if recall is not None}
     return dg.AssetCheckResult(
         passed=all(recall >= MIN_RECALL for recall in measured.values()),
         severity=dg.AssetCheckSeverity.WARN,
-        metadata=dict(measured),
+        metadata={**measured},
     )
 
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from lib.storage import clearing, ledger, requests, sources
-from orchestration.partitions import ALL_BUCKETS_TAGS, buckets
+from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.resources import LibraryResource
 
 DERIVED = ("cutouts", "color_features", "resnet_embeddings", "clip_embeddings")
@@ -13,9 +13,7 @@ scrape = dg.define_asset_job("scrape", ["scraped_images"], description="Look for
 
 
 def _derived_job(name: str, *assets: str, description: str) -> dg.UnresolvedAssetJobDefinition:
-    return dg.define_asset_job(
-        name, list(assets), partitions_def=buckets, tags=dict(ALL_BUCKETS_TAGS), description=description
-    )
+    return dg.define_asset_job(name, list(assets), tags=dict(ALL_BUCKETS_TAGS), description=description)
 
 
 derive = _derived_job("derive", *DERIVED, description="Bring every derived asset up to date.")

@@ -34,7 +34,7 @@ def open_library(settings: Settings) -> Iterator[Library]:
             database.dispose()
 
 
-class LibraryResource(dg.ConfigurableResource[Library]):
+class LibraryResource(dg.ConfigurableResource):
     """Opens the library for a run or a sensor tick; a run holds the lock that says it lives for as long."""
 
     @contextmanager

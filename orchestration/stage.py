@@ -9,17 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import dagster as dg
 import structlog
-from lib.images.decoding import read_working_copy
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lib.arrays import Mask, RGBAImage
 from lib.errors import ImageError, LeaseLost, ObjectMissing, StorageError
 from lib.images.background import decode_mask_png
+from lib.images.decoding import read_working_copy
 from lib.models.registry import STAGE_OF_ROLE, ModelSpec, Role, model_by_spec_id
 from lib.storage import ledger, models
 from orchestration.partitions import BUCKET_COUNT, bucket_numbers
@@ -27,6 +28,7 @@ from orchestration.reports import failures_table, samples_table
 from orchestration.resources import Library
 
 Result = TypeVar("Result")
+Outcome = TypeVar("Outcome")
 MAX_SAMPLES = 10
 log = structlog.get_logger()
 
@@ -146,21 +148,21 @@ def _outcomes(
 
     A batch that fails as a whole is computed again picture by picture, to find whose fault it was.
     """
-    loaded = [(claim, _attempt(lambda claim=claim: _read(library, claim))) for claim in claims]
+    loaded = [(claim, _attempt(partial(_read, library, claim))) for claim in claims]
     yield from ((claim, picture) for claim, picture in loaded if isinstance(picture, Exception))
     pictures = [picture for _, picture in loaded if isinstance(picture, Picture)]
     if not pictures:
         return
-    results = _attempt(lambda: worker.compute(pictures))
+    results = _attempt(partial(worker.compute, pictures))
     if not isinstance(results, Exception):
         yield from zip((picture.claim for picture in pictures), results, strict=True)
         return
     for picture in pictures:
-        alone = _attempt(lambda picture=picture: worker.compute([picture]))
+        alone = _attempt(partial(worker.compute, [picture]))
         yield picture.claim, alone if isinstance(alone, Exception) else alone[0]
 
 
-def _attempt(action: Callable[[], Result]) -> Result | Exception:
+def _attempt(action: Callable[[], Outcome]) -> Outcome | Exception:
     try:
         return action()
     except ObjectMissing as error:
@@ -209,20 +211,27 @@ def materialize_stage(
 ) -> dg.MaterializeResult[None]:
     """Run a stage on the partitions of this materialisation and describe the outcome in metadata."""
     buckets = bucket_numbers(context.partition_keys)
-    report = run_stage(library, stage, run_id=context.run_id, buckets=buckets, force=force)
+    report = run_stage(library, stage, run_id=context.run.run_id, buckets=buckets, force=force)
     for key, bucket in zip(context.partition_keys, buckets, strict=True):
-        context.add_asset_metadata({"processed": report.per_bucket[bucket]}, partition_key=key)
+        rows = _count(library, stage, [bucket]).done
+        per_bucket = {"dagster/row_count": rows, "bucket_processed": report.per_bucket[bucket]}
+        context.add_asset_metadata(per_bucket, partition_key=key)
     return dg.MaterializeResult(metadata=_metadata(library, stage, buckets, report))
+
+
+def _count(library: Library, stage: Stage[Any], buckets: Sequence[int]) -> ledger.StageCounts:
+    with library.database.session() as session:
+        model = models.require_active(session, stage.role)
+        return ledger.count(session, ledger.Work(stage.name, model.spec_id, "", tuple(buckets), BUCKET_COUNT))
 
 
 def _metadata(library: Library, stage: Stage[Any], buckets: Sequence[int], report: StageReport) -> dict[str, Any]:
     with library.database.session() as session:
         model = models.require_active(session, stage.role)
-        work = ledger.Work(stage.name, model.spec_id, "", tuple(buckets), BUCKET_COUNT)
-        counts = ledger.count(session, work)
         failures = ledger.failures(session, stage=stage.name, limit=20)
+    counts = _count(library, stage, buckets)
     return {
-        "dagster/row_count": counts.done,
+        "done": counts.done,
         "processed": report.processed,
         "unchanged": max(0, counts.done - report.processed),
         "failed": counts.failed,

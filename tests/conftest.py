@@ -1,15 +1,16 @@
 """What every test may ask for: a real database, a home of its own, pictures in it."""
 
 import io
-import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from lib.images.decoding import DecodeLimits, Decoder
 from PIL import Image as PillowImage
 
+from lib.images.decoding import DecodeLimits, Decoder
 from lib.models.registry import model_specs
 from lib.settings import Settings
 from lib.storage import images, models
@@ -22,14 +23,15 @@ AddImage = Callable[..., Image]
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """The URL of a migrated library database on the embedded server, shared by the whole test run."""
-    settings = Settings(
-        home=tmp_path_factory.mktemp("server"), database_url=os.environ.get("VITRINE_TEST_DATABASE_URL")
-    )
-    with database_urls(settings) as urls:
+    # Not below pytest's own temporary folder, which the server's user may not enter when the tests run as root.
+    home = Path(tempfile.mkdtemp(prefix="vitrine-test-"))
+    home.chmod(0o755)
+    with database_urls(Settings(home=home)) as urls:
         prepare(urls.library)
         yield urls.library
+    shutil.rmtree(home)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lib.arrays import FloatArray, RGBAImage
 from lib.color.layout import common_cells
+from lib.color.rgb_bins import rgb_bins
 from lib.color.spaces import FULL_TURN, hsv_from_srgb, srgb_from_lab
 
 HUE_BINS = 36
@@ -48,14 +49,10 @@ def hue_histogram(rgba: RGBAImage, bins: int = HUE_BINS) -> NDArray[np.float32]:
         Bin i covers hues [i, i + 1) · 360 / bins degrees. The sum, in [0, 1], is the mean saturation × value: how
         colourful the picture is, 0 when it is grey or wholly transparent (see `chromatic_share`, `is_grey`).
     """
-    pixels = rgba.reshape(-1, 4)
-    pixels = pixels[pixels[:, 3] > 0]
-    hsv = hsv_from_srgb(pixels[:, :3] * np.float32(1 / 255))
-    alpha = pixels[:, 3] / 255.0
-    # float32 hues just under 360 may round up to the bin past the end.
-    index = np.minimum((hsv[:, 0] * (bins / FULL_TURN)).astype(np.intp), bins - 1)
-    mass = np.bincount(index, weights=hsv[:, 1] * hsv[:, 2] * alpha, minlength=bins)
-    return np.asarray(mass / max(alpha.sum(), 1.0 / 255), dtype=np.float32)
+    rgb, share = rgb_bins(rgba)
+    hue, saturation, value = np.moveaxis(hsv_from_srgb(rgb), -1, 0)
+    index = (hue * (bins / FULL_TURN)).astype(np.intp)
+    return np.bincount(index, weights=share * saturation * value, minlength=bins).astype(np.float32)
 
 
 def chromatic_share(histogram: ArrayLike) -> FloatArray:

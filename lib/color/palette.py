@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lib.arrays import FloatArray, RGBAImage
 from lib.color.difference import ciede2000
+from lib.color.rgb_bins import rgb_bins
 from lib.color.spaces import lab_from_srgb
 from lib.color.transport import transport_cost
 
@@ -20,7 +21,6 @@ MAX_COLORS = 8
 
 _Colors: TypeAlias = FloatArray  # (N, 3), Lab
 
-_BITS = 5  # per channel of the histogram; a bin keeps the mean of its pixels, so little is lost
 _SEEDS = 14  # more than MAX_COLORS, so that merging decides which colours are one
 _ROUNDS = 12
 _SAME_COLOR = 7.0  # ΔE00 under which two centres are shades of one colour
@@ -54,9 +54,10 @@ def palette(rgba: RGBAImage) -> Palette:
     K-means over the bins of an RGB histogram, weighted, in Lab; centres closer than ΔE00 7 are merged, the closest
     pair first. The histogram sees every pixel once; everything after it works on a few thousand bins.
     """
-    bins, share = _histogram(rgba)
+    rgb, share = rgb_bins(rgba)
     if not share.size:
         return Palette(np.empty((0, 3), np.float32), np.empty(0, np.float32))
+    bins = lab_from_srgb(rgb)
     centres = _seeds(bins, share)
     for _ in range(_ROUNDS):
         centres, weights = _means(bins, share, _nearest(bins, centres))
@@ -92,21 +93,6 @@ def _stacked(palettes: Sequence[Palette]) -> tuple[_Colors, FloatArray]:
         lab[row, : len(each)] = each.lab
         weights[row, : len(each)] = each.weights
     return lab, weights
-
-
-def _histogram(rgba: RGBAImage) -> tuple[_Colors, FloatArray]:
-    """Return the mean Lab colour (N, 3) and the share (N,) of each occupied bin of a coarse RGB cube."""
-    pixels = rgba.reshape(-1, 4)
-    pixels = pixels[pixels[:, 3] > 0]
-    codes = (pixels[:, :3] >> (8 - _BITS)).astype(np.int32)
-    index = (codes[:, 0] << 2 * _BITS) | (codes[:, 1] << _BITS) | codes[:, 2]
-    size = 1 << 3 * _BITS
-    alpha = pixels[:, 3] / 255.0
-    mass = np.bincount(index, weights=alpha, minlength=size)
-    sums = [np.bincount(index, weights=pixels[:, channel] * alpha, minlength=size) for channel in range(3)]
-    occupied = np.flatnonzero(mass)
-    mean_rgb = np.stack([channel[occupied] for channel in sums], axis=1) / mass[occupied, None]
-    return lab_from_srgb(mean_rgb / 255), mass[occupied] / mass.sum()
 
 
 def _attention(lab: _Colors, share: FloatArray) -> FloatArray:

@@ -14,14 +14,13 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from lib.errors import FetchError, FetchRefused, ImageError
 from lib.scraping.browser import PageBrowser, PageFindings, unchanged
-from lib.scraping.download import Dependency, Fetcher, Response, Validators, forbids_indexing, sniff_format
+from lib.scraping.download import Dependency, Fetcher, Validators
+from lib.scraping.images import download_image
 from lib.scraping.robots import RobotsRules
 from lib.scraping.site import Site
 
 Decoded = TypeVar("Decoded")
-PICTURE_TYPES = "image/avif,image/webp,image/png,image/jpeg,image/*;q=0.8"
 IMAGES_AT_ONCE = 8
-SNIFFED_BYTES = 512
 
 
 class Staged(Protocol):
@@ -141,6 +140,7 @@ class Crawler:
     robots: RobotsRules
     stage: Callable[[], AbstractContextManager[Staged]]
     decode: Callable[[Path], Any]
+    max_image_bytes: int
 
     async def crawl(self, site: Site, memory: CrawlMemory) -> AsyncIterator[Found]:
         """Yield all that is new on ``site``, page by page: the page, its pictures, then :class:`PageDone`."""
@@ -152,20 +152,18 @@ class Crawler:
                 yield PageMissed(url, error)
                 continue
             yield page
+            for missed in _too_small(page, memory):
+                yield missed
             async for image in self._images(site, memory, url, _image_urls(page, memory)):
                 yield image
             yield PageDone(url)
 
     async def _visit(self, site: Site, memory: CrawlMemory, url: str, depth: int) -> PageFound | PageUnchanged:
-        await self._require_robots(url)
+        await self.robots.require(url)
         known = memory.known_page(url)
         if known is not None and await unchanged(self.fetcher, known.dependencies, site):
             return PageUnchanged(url, depth, known.links)
         return PageFound(url, depth, await self.browser.visit(url, site))
-
-    async def _require_robots(self, url: str) -> None:
-        if not await self.robots.allowed(url):
-            raise FetchRefused("robots", "robots.txt forbids this URL")
 
     async def _images(
         self, site: Site, memory: CrawlMemory, referer: str, urls: Sequence[str]
@@ -188,20 +186,19 @@ class Crawler:
         self, site: Site, image: DueImage, referer: str, staged: Staged
     ) -> ImageFound[Any] | ImageUnchanged | ImageMissed:
         try:
-            await self._require_robots(image.url)
-            answer = await self.fetcher.get(
+            await self.robots.require(image.url)
+            answer = await download_image(
+                self.fetcher,
                 image.url,
                 hosts=[*site.page_hosts, *site.image_hosts],
                 referer=referer,
                 validators=image.validators,
-                headers={"Accept": PICTURE_TYPES},
+                max_bytes=self.max_image_bytes,
                 sink=staged.write,
             )
             if answer.not_modified:
                 return ImageUnchanged(image.url)
-            _require_permission(answer, self.fetcher.user_agent)
             staged.flush()
-            _require_picture(staged)
             decoded = await asyncio.to_thread(self.decode, staged.path)
             _require_size(decoded, site)
         except (FetchError, ImageError) as error:
@@ -211,22 +208,20 @@ class Crawler:
 
 def _image_urls(page: PageFound | PageUnchanged, memory: CrawlMemory) -> Sequence[str]:
     if isinstance(page, PageFound):
-        return [image.url for image in page.findings.images]
+        if page.findings.refusal:
+            return ()
+        return [image.url for image in page.findings.images if not image.too_small]
     known = memory.known_page(page.url)
     return known.image_urls if known else ()
 
 
-def _require_permission(answer: Response, user_agent: str) -> None:
-    tag = forbids_indexing(answer.headers, user_agent)
-    if tag:
-        raise FetchRefused("noai", f"X-Robots-Tag: {tag}")
-
-
-def _require_picture(staged: Staged) -> None:
-    with staged.path.open("rb") as file:
-        head = file.read(SNIFFED_BYTES)
-    if sniff_format(head) is None:
-        raise FetchRefused("not_an_image", "the content is not a picture of a known format")
+def _too_small(page: PageFound | PageUnchanged, memory: CrawlMemory) -> list[ImageMissed]:
+    """Refuse the icons that the page itself gives a size for, unless they have been refused before."""
+    if isinstance(page, PageUnchanged) or page.findings.refusal:
+        return []
+    small = [image.url for image in page.findings.images if image.too_small]
+    refusal = FetchRefused("too_small", "by the size that the page gives it")
+    return [ImageMissed(due.url, refusal) for due in memory.due_images(small)]
 
 
 def _require_size(decoded: Any, site: Site) -> None:

@@ -19,7 +19,7 @@ LONGEST_CRAWL_DELAY_S = 120.0
 @dataclass
 class _Host:
     slots: asyncio.Semaphore
-    delay_s: float
+    crawl_delay_s: float = 0.0
     next_start: float = 0.0
     paused_until: float = 0.0
 
@@ -47,8 +47,14 @@ class Pace:
         async with known.slots:
             await _wait_out_pause(known)
             if paced:
-                await _wait_for_turn(known)
+                await _wait_for_turn(known, max(self.delay_s, known.crawl_delay_s))
             yield
+
+    def use(self, *, delay_s: float, concurrency: int) -> None:
+        """Go on at another pace, that of the next site; pauses and crawl delays that hosts wish for stay."""
+        self.delay_s, self.concurrency = delay_s, concurrency
+        for host in self._hosts.values():
+            host.slots = asyncio.Semaphore(concurrency)
 
     def pause(self, host: str, seconds: float) -> None:
         """Ask nothing of ``host`` for so long."""
@@ -58,11 +64,11 @@ class Pace:
     def slow_down(self, host: str, delay_s: float) -> None:
         """Keep at least ``delay_s`` between requests to ``host``, as its robots.txt wishes."""
         known = self._host(host)
-        known.delay_s = max(known.delay_s, min(delay_s, LONGEST_CRAWL_DELAY_S))
+        known.crawl_delay_s = min(delay_s, LONGEST_CRAWL_DELAY_S)
 
     def _host(self, host: str) -> _Host:
         if host not in self._hosts:
-            self._hosts[host] = _Host(asyncio.Semaphore(self.concurrency), self.delay_s)
+            self._hosts[host] = _Host(asyncio.Semaphore(self.concurrency))
         return self._hosts[host]
 
 
@@ -78,9 +84,9 @@ async def _wait_out_pause(host: _Host) -> None:
         await asyncio.sleep(wait_s)
 
 
-async def _wait_for_turn(host: _Host) -> None:
+async def _wait_for_turn(host: _Host, delay_s: float) -> None:
     start = max(_now(), host.next_start)
-    host.next_start = start + host.delay_s  # reserved before the wait, so that no two take the same turn
+    host.next_start = start + delay_s  # reserved before the wait, so that no two take the same turn
     if start > _now():
         await asyncio.sleep(start - _now())
 

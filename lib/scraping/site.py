@@ -69,6 +69,7 @@ class Site(BaseModel):
     max_images: int = Field(10_000, ge=1)
     delay_s: float = Field(1.0, ge=0, le=3600)
     concurrency: int = Field(2, ge=1, le=16)
+    recheck_days: float = Field(7.0, ge=0)  # a known picture's URL is asked for again (conditionally) after this
     scroll_limit: int = Field(30, ge=0, le=1000)
     enabled: bool = True
     schedule: Cron | None = None

@@ -4,7 +4,7 @@ The dimension belongs to the model, so the column has none of its own and each e
 that same cast.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -105,10 +105,10 @@ def embeddings(session: Session, role: EmbeddingRole, *, spec_id: str) -> tuple[
     return [row[0] for row in rows], _stack(row[1] for row in rows)
 
 
-def _stack(vectors: Iterable[HalfVector]) -> Embeddings:
+def _stack(vectors: Iterable[Sequence[float]]) -> Embeddings:
     arrays = [_to_array(vector) for vector in vectors]
     return np.stack(arrays) if arrays else np.empty((0, 0), dtype=np.float32)
 
 
-def _to_array(vector: HalfVector) -> Embeddings:
-    return np.asarray(vector.to_list(), dtype=np.float32)
+def _to_array(vector: Sequence[float]) -> Embeddings:
+    return np.asarray(vector, dtype=np.float32)

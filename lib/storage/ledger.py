@@ -307,7 +307,7 @@ def count(session: Session, work: Work) -> StageCounts:
     rows = session.execute(
         sa.select(state, sa.func.count()).select_from(inputs).outerjoin(StageResult, same).group_by(state)
     )
-    counts: dict[str, int] = dict(rows.tuples().all())
+    counts: dict[str, int] = dict(rows.all())
     return StageCounts(*(counts.get(name, 0) for name in ("done", "pending", "failed", "dead")))
 
 

@@ -163,7 +163,7 @@ def _record_sightings(session: Session, page_id: int, images: Sequence[SeenImage
         [{"url": url} for url in urls],
     )
     known = sa.select(ImageUrl.url, ImageUrl.id).where(ImageUrl.url.in_(urls), ImageUrl.cleared_in.is_(None))
-    ids = dict(session.execute(known).tuples().all())
+    ids = dict(session.execute(known).all())
     first_of_each = {image.url: image for image in reversed(images)}
     rows = [
         {"page_id": page_id, "image_url_id": ids[image.url], "alt": image.alt, "position": image.position}
@@ -236,7 +236,7 @@ def count_image_urls(session: Session) -> dict[str, int]:
     rows = session.execute(
         sa.select(label, sa.func.count()).where(ImageUrl.cleared_in.is_(None)).group_by(label).order_by(label)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def count_pages(session: Session) -> dict[str, int]:
@@ -245,4 +245,4 @@ def count_pages(session: Session) -> dict[str, int]:
     rows = session.execute(
         sa.select(label, sa.func.count()).where(Page.cleared_in.is_(None)).group_by(label).order_by(label)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

@@ -15,6 +15,7 @@ from lib.images.background import (
     subject_box,
 )
 from lib.models.registry import ModelSpec
+from lib.models.weights import locate
 from lib.storage.features import NewCutout, put_cutout
 from lib.storage.ledger import Claim
 from lib.storage.objects import ObjectStore
@@ -22,19 +23,24 @@ from orchestration.assets.derived import DerivedConfig, derived_asset
 from orchestration.resources import Library, LibraryResource
 from orchestration.stage import Picture, Stage, materialize_stage
 
+OWN_ALPHA_SIDE = 320
+
 
 class CutoutWorker:
     """Masks pictures; those with transparency of their own never reach the model."""
 
     def __init__(self, objects: ObjectStore, spec: ModelSpec, masker: SubjectMasker) -> None:
         self._objects, self._spec, self._masker = objects, spec, masker
+        self._side = spec.preprocessing.side if spec.preprocessing else OWN_ALPHA_SIDE
 
     def compute(self, pictures: Sequence[Picture]) -> list[tuple[str, Mask]]:
         """Return (origin, mask) of each picture."""
         opaque = [picture.rgba for picture in pictures if not has_own_alpha(picture.rgba)]
         from_model = iter(self._masker.masks(opaque) if opaque else [])
         return [
-            ("alpha", mask_from_alpha(picture.rgba)) if has_own_alpha(picture.rgba) else ("model", next(from_model))
+            ("alpha", mask_from_alpha(picture.rgba, self._side))
+            if has_own_alpha(picture.rgba)
+            else ("model", next(from_model))
             for picture in pictures
         ]
 
@@ -48,7 +54,8 @@ class CutoutWorker:
 
 def load_masker(library: Library, spec: ModelSpec) -> CutoutWorker:
     """Load a matting model."""
-    masker = SubjectMasker(spec, library.settings.home_path, device=library.settings.device)
+    weights = locate(spec, library.settings.home_path)
+    masker = SubjectMasker(spec, weights, device=library.settings.device)
     return CutoutWorker(library.objects, spec, masker)
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 from sqlalchemy.orm import Session
 
-from lib.arrays import Embeddings, FloatArray
+from lib.arrays import FloatArray
 from lib.embedding.encoder import ImageEncoder, load_image_encoder
 from lib.errors import ImageError
 from lib.models.registry import ModelSpec
@@ -24,9 +24,9 @@ class EmbeddingWorker:
     def __init__(self, role: EmbeddingRole, spec: ModelSpec, encoder: ImageEncoder) -> None:
         self._role, self._spec, self._encoder = role, spec, encoder
 
-    def compute(self, pictures: Sequence[Picture]) -> Embeddings:
-        """Return unit vectors, shape (N, D)."""
-        return self._encoder.encode_images([picture.rgba for picture in pictures])
+    def compute(self, pictures: Sequence[Picture]) -> Sequence[FloatArray]:
+        """Return a unit vector, shape (D,), for each picture."""
+        return list(self._encoder.encode_images([picture.rgba for picture in pictures]))
 
     def store(self, session: Session, claim: Claim, result: FloatArray) -> None:
         """Write the row. Raises ImageError for a vector that is not finite: it would poison every search."""
@@ -41,8 +41,8 @@ def load_encoder(role: EmbeddingRole, library: Library, spec: ModelSpec) -> Embe
     return EmbeddingWorker(role, spec, encoder)
 
 
-RESNET: Stage[FloatArray] = Stage(role="resnet", batch_size=16, load=partial(load_encoder, "resnet"))
-CLIP: Stage[FloatArray] = Stage(role="clip", batch_size=16, load=partial(load_encoder, "clip"))
+RESNET = Stage(role="resnet", batch_size=16, load=partial(load_encoder, "resnet"))
+CLIP = Stage(role="clip", batch_size=16, load=partial(load_encoder, "clip"))
 
 
 @derived_asset(group="embed", kinds={"torch", "pgvector"}, role="resnet", pool="torch", deps=["scraped_images"])

@@ -11,20 +11,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import dagster as dg
 import structlog
-from lib.images.decoding import DecodedImage, DecodeLimits, Decoder
-from lib.scraping.addresses import AddressGuard
-from lib.scraping.browser import PageBrowser, PageFindings, find_browser
-from lib.scraping.download import Dependency, Fetcher, Validators
-from lib.scraping.robots import RobotsRules
-from lib.scraping.site import Site
-from lib.scraping.urls import file_name
 from pydantic import Field
 
 from lib.errors import FetchFailed
+from lib.images.decoding import DecodedImage, DecodeLimits, Decoder
+from lib.scraping.addresses import AddressGuard
+from lib.scraping.browser import PageBrowser, PageFindings
 from lib.scraping.crawl import (
     Crawler,
     DueImage,
@@ -38,8 +35,16 @@ from lib.scraping.crawl import (
     PageMissed,
     PageUnchanged,
 )
+from lib.scraping.download import Dependency, Fetcher, Validators
+from lib.scraping.pace import Pace
+from lib.scraping.page_images import FoundImage
+from lib.scraping.programs import find_browser
+from lib.scraping.robots import RobotsRules
+from lib.scraping.site import Site
+from lib.scraping.urls import file_name
 from lib.settings import Settings
 from lib.storage import images, sources
+from lib.storage.objects import StagedFile
 from lib.storage.tables import Source
 from orchestration.assets.color_features import COLORS
 from orchestration.assets.derived import FRESHNESS
@@ -199,7 +204,7 @@ class SourceMemory:
     def _store_image(self, found: ImageFound[DecodedImage], report: ScrapeReport) -> None:
         objects, decoded = self._library.objects, found.decoded
         working_copy = objects.put(decoded.working_copy)
-        sha256 = objects.publish(found.staged)  # type: ignore[arg-type]  the store's own StagedFile comes back
+        sha256 = objects.publish(cast(StagedFile, found.staged))  # the crawl hands back what the store staged
         new = images.NewImage(
             sha256=sha256,
             byte_count=found.staged.byte_count,
@@ -238,6 +243,10 @@ class SourceMemory:
             session.commit()
 
 
+def _seen(image: FoundImage) -> sources.SeenImage:
+    return sources.SeenImage(image.url, image.alt, image.position)
+
+
 def _page_visit(url: str, findings: PageFindings) -> sources.PageVisit:
     return sources.PageVisit(
         url=url,
@@ -246,7 +255,7 @@ def _page_visit(url: str, findings: PageFindings) -> sources.PageVisit:
         title=findings.title,
         links=findings.links,
         dependencies=[asdict(dependency) for dependency in findings.dependencies],
-        images=[sources.SeenImage(image.url, image.alt, image.position) for image in findings.images],
+        images=[] if findings.refusal else [_seen(image) for image in findings.images],
     )
 
 
@@ -269,37 +278,38 @@ def scraped_images(
         wanted = sources.enabled_sources(session, config.sources)
     started = time.perf_counter()
     report = asyncio.run(scrape_all(opened, wanted, max_pages=config.max_pages))
-    run_stage(opened, COLORS, run_id=context.run_id, buckets=range(BUCKET_COUNT), force=False)
+    run_stage(opened, COLORS, run_id=context.run.run_id, buckets=range(BUCKET_COUNT), force=False)
     seconds = round(time.perf_counter() - started, 3)
     return dg.MaterializeResult(metadata=_metadata(opened, report) | {"seconds": seconds})
 
 
 async def scrape_all(library: Library, wanted: Sequence[Source], *, max_pages: int = 0) -> ScrapeReport:
     """Crawl these sources one after the other and store what they show."""
-    settings, report = library.settings, ScrapeReport()
-    guard = AddressGuard.parse(settings.allowed_addresses)
-    browser_program = find_browser(settings.browser)
-    with Decoder(_decode_limits(settings)) as decoder:
-        async with Fetcher(guard=guard, user_agent=settings.user_agent) as fetcher:
-            robots = RobotsRules(fetcher)
-            async with PageBrowser(fetcher, browser_program) as browser:
-                stage = partial(library.objects.stage, settings.max_image_bytes)
-                crawler = Crawler(fetcher, browser, robots, stage, decoder.decode)
-                for source in wanted:
-                    await _scrape_one(library, source, crawler, report, max_pages=max_pages)
+    report = ScrapeReport()
+    program = find_browser(library.settings.browser)
+    with Decoder(_decode_limits(library.settings)) as decoder:
+        for source in wanted:
+            site = Site.model_validate(source.rules)
+            if max_pages:
+                site = site.model_copy(update={"max_pages": min(max_pages, site.max_pages)})
+            await _scrape(library, source, site, program, decoder, report)
     return report
 
 
-async def _scrape_one(
-    library: Library, source: Source, crawler: Crawler, report: ScrapeReport, *, max_pages: int
+async def _scrape(
+    library: Library, source: Source, site: Site, program: Path, decoder: Decoder, report: ScrapeReport
 ) -> None:
-    site = Site.model_validate(source.rules)
-    if max_pages:
-        site = site.model_copy(update={"max_pages": min(max_pages, site.max_pages)})
+    settings = library.settings
     memory = SourceMemory(library, source, site)
     memory.open()
-    async for found in crawler.crawl(site, memory):
-        memory.store(found, report)
+    guard = AddressGuard.parse(settings.allowed_addresses)
+    fetcher = Fetcher(settings.user_agent, guard, Pace(site.delay_s, site.concurrency))
+    robots = RobotsRules(fetcher)
+    stage = partial(library.objects.stage, settings.max_image_bytes)
+    async with fetcher, PageBrowser(fetcher, program, robots) as browser:
+        crawler = Crawler(fetcher, browser, robots, stage, decoder.decode, settings.max_image_bytes)
+        async for found in crawler.crawl(site, memory):
+            memory.store(found, report)
     memory.close()
 
 

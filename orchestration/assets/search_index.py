@@ -75,7 +75,7 @@ def search_index(library: LibraryResource) -> dg.MaterializeResult[None]:
 def active_recall(session: Session, role: EmbeddingRole) -> float | None:
     """Return recall@10 of the index of the model that answers for a role, or None where there is nothing to find."""
     model = models.active_model(session, role)
-    return model and recall_at_k(session, role, model.spec_id, k=RECALL_K, queries=RECALL_QUERIES)
+    return None if model is None else recall_at_k(session, role, model.spec_id, k=RECALL_K, queries=RECALL_QUERIES)
 
 
 @dg.asset(

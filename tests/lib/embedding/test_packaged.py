@@ -74,6 +74,16 @@ def test_the_orthogonal_map_is_orthonormal_and_the_same_for_ever():
     np.testing.assert_allclose(projection[0, :3], [-0.0018998, 0.0312994, -0.0456111], atol=1e-6)
 
 
+def test_the_orthogonal_map_does_not_depend_on_the_signs_that_a_linear_algebra_library_chooses():
+    normals = np.random.RandomState(7).standard_normal((20, 8))
+    assert (np.diag(orthogonal_map(20, 8, 7).T @ normals) > 0).all()
+
+
 def test_only_the_most_certain_classes_keep_their_softmax():
-    scores = np.log(np.float32([[1, 2, 3, 4]]))
-    np.testing.assert_allclose(top_posteriors(scores, 1.0, 2), [[0, 0, 0.3, 0.4]], atol=1e-6)
+    scores = np.log(np.float32([[3, 1, 4, 2]]))
+    np.testing.assert_allclose(top_posteriors(scores, 1.0, 2), [[0.3, 0, 0.4, 0]], atol=1e-6)
+
+
+def test_twenty_of_a_thousand_classes_are_kept():
+    scores = np.random.default_rng(0).normal(size=(3, 1000)).astype(np.float32)
+    assert (top_posteriors(scores, 2.0, 20) > 0).sum(axis=1).tolist() == [20, 20, 20]

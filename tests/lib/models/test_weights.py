@@ -22,6 +22,7 @@ class WeightServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), WeightHandler)
         self.body, self.cut, self.cuts, self.ranges, self.requests = BODY, 0, 0, True, []
+        self.status = 200
 
     @property
     def url(self):
@@ -30,11 +31,15 @@ class WeightServer(ThreadingHTTPServer):
 
 class WeightHandler(BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.server.status != 200:
+            self.send_error(self.server.status)
+            return
         asked = self.headers.get("Range")
         self.server.requests.append(asked)
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.server.ranges else 0
         if start and start >= len(self.server.body):
-            return self.send_error(416)
+            self.send_error(416)
+            return
         body = self.server.body[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -129,10 +134,16 @@ def test_the_hash_of_a_first_download_is_demanded_ever_after(server, tmp_path, k
         pull(spec, tmp_path)
 
 
-def test_an_error_of_the_server_is_named(server, tmp_path):
+def test_a_server_that_cannot_be_reached_is_named(tmp_path):
     spec = dataclasses.replace(RESNET34, weights=(WeightFile("x", None, url="http://127.0.0.1:1/x"),))
-    with pytest.raises(FetchFailed, match="127.0.0.1:1/x"):
+    with pytest.raises(FetchFailed, match=r"127\.0\.0\.1:1/x"):
         pull(spec, tmp_path)
+
+
+def test_an_error_of_the_server_is_told(server, tmp_path):
+    server.status = 404
+    with pytest.raises(FetchFailed, match="http_404"):
+        pull(spec_of(server), tmp_path)
 
 
 def test_a_file_without_a_known_hash_that_was_never_pulled_is_not_trusted(server, tmp_path):

@@ -76,7 +76,7 @@ def _wait_until_lock_is_free(database: Database, run_id: str) -> None:
 def states(database: Database) -> dict[int, str]:
     """Return the status of every row by image id."""
     with database.session() as session:
-        return dict(session.execute(sa.select(StageResult.image_id, StageResult.status)).tuples().all())
+        return dict(session.execute(sa.select(StageResult.image_id, StageResult.status)).all())
 
 
 def test_work_that_is_done_is_never_claimed_again(database: Database, add_image: AddImage) -> None:

@@ -1,0 +1,132 @@
+"""The Chromium process: started without a network, renewed before it grows old and after it crashes.
+
+It gets a proxy that does not exist and a resolver that knows no name, so that nothing it does by itself, and no trick
+of a page, reaches a socket. What its pages ask for is answered by whoever opens them.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from lib.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, Page, Route
+
+PAGES_PER_BROWSER = 50  # a browser that lives longer grows
+CLOSE_LIMIT_S = 5.0
+VIEWPORT = {"width": 1280, "height": 1600}
+DEAD_PROXY = "http://127.0.0.1:9"
+FLAGS = (
+    f"--proxy-server={DEAD_PROXY}",
+    "--proxy-bypass-list=<-loopback>",  # loopback too goes to the dead proxy
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-features=WebTransport,OptimizationHints,MediaRouter,Translate",
+    "--no-first-run",
+    "--no-pings",
+    "--dns-prefetch-disable",
+    "--mute-audio",
+)
+# Ways out that are no requests, so that route() does not see them. The flags close them too.
+CLOSE_SIDE_DOORS = """
+for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport", "SharedWorker"]) {
+  delete globalThis[name];
+}
+"""
+
+log = structlog.get_logger(__name__)
+
+
+class Chromium:
+    """One browser process at a time. Not for concurrent use: whoever owns it takes turns."""
+
+    def __init__(self, program: Path, user_agent: str) -> None:
+        self._program = program
+        self._user_agent = user_agent
+        self._stack: AsyncExitStack | None = None
+        self._browser: Browser | None = None
+        self._pages_left = 0
+
+    @asynccontextmanager
+    async def page(self, answer: "Callable[[Route], Awaitable[None]]") -> "AsyncIterator[Page]":
+        """Open a page in a context of its own, so that pages share neither cookies nor storage.
+
+        ``answer`` gets every request that the page makes. Playwright's errors pass through.
+
+        Raises
+        ------
+        ConfigurationError
+            If the browser cannot be started.
+        """
+        browser = await self._running()
+        context = await browser.new_context(
+            user_agent=self._user_agent,
+            viewport=VIEWPORT,  # type: ignore[arg-type]  # a TypedDict there, a constant here
+            service_workers="block",
+            accept_downloads=False,
+            bypass_csp=True,  # a page's policy against foreign scripts would stop collect.js too
+        )
+        try:
+            await context.add_init_script(CLOSE_SIDE_DOORS)
+            await context.route("**/*", answer)
+            await context.route_web_socket("**/*", lambda socket: socket.close())
+            yield await context.new_page()
+        finally:
+            await _close(context)
+
+    async def _running(self) -> "Browser":
+        if self._browser is None or not self._browser.is_connected() or self._pages_left <= 0:
+            await self.stop()
+            self._browser = await self._start()
+            self._pages_left = PAGES_PER_BROWSER
+        self._pages_left -= 1
+        return self._browser
+
+    async def _start(self) -> "Browser":
+        from playwright.async_api import Error, async_playwright  # heavy, and only needed where a browser is driven
+
+        is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+        if is_root:
+            log.warning("the browser runs without its sandbox, which root cannot use")
+        async with AsyncExitStack() as stack:
+            playwright = await stack.enter_async_context(async_playwright())
+            try:
+                browser = await playwright.chromium.launch(
+                    executable_path=self._program, args=FLAGS, chromium_sandbox=not is_root
+                )
+            except Error as error:
+                reason = str(error.message).split("\n")[0]
+                raise ConfigurationError(f"the browser {self._program} does not start: {reason}") from error
+            stack.push_async_callback(browser.close)
+            self._stack = stack.pop_all()
+        return browser
+
+    async def stop(self) -> None:
+        """End the process, if there is one; the next page starts another."""
+        from playwright.async_api import Error
+
+        stack, self._stack, self._browser = self._stack, None, None
+        if stack is not None:
+            # A browser that is dead or stuck cannot be asked to close; its driver ends it.
+            with suppress(Error, TimeoutError):
+                async with asyncio.timeout(CLOSE_LIMIT_S):
+                    await stack.aclose()
+
+
+async def _close(context: "BrowserContext") -> None:
+    from playwright.async_api import Error
+
+    with suppress(Error):
+        await context.unroute_all(behavior="ignoreErrors")
+        await context.close()
