@@ -170,7 +170,14 @@ def _print_stages(library: OpenLibrary, materialized: dict[str, dict[str, Any]])
         new = metadata.get("processed", metadata.get("new", 0))
         seconds = metadata.get("seconds", 0.0)
         rate = f"{new / seconds:.1f}" if new and seconds else "–"
-        table.add_row(stage, str(metadata.get("done", metadata.get("dagster/row_count", 0))), str(new), f"{seconds:.1f}", rate, str(failures))
+        table.add_row(
+            stage,
+            str(metadata.get("done", metadata.get("dagster/row_count", 0))),
+            str(new),
+            f"{seconds:.1f}",
+            rate,
+            str(failures),
+        )
     console.print(table)
     with library.database.session() as session:
         pages, urls = count_pages(session), count_image_urls(session)

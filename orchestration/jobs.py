@@ -1,6 +1,7 @@
 """The jobs: what a person, a schedule or the API can start."""
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from lib.storage import clearing, ledger, requests, sources
 from orchestration.partitions import ALL_BUCKETS_TAGS
@@ -12,7 +13,7 @@ KEPT_RUNS = 1000
 scrape = dg.define_asset_job("scrape", ["scraped_images"], description="Look for new pictures on all enabled sources.")
 
 
-def _derived_job(name: str, *assets: str, description: str) -> dg.UnresolvedAssetJobDefinition:
+def _derived_job(name: str, *assets: str, description: str) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(name, list(assets), tags=dict(ALL_BUCKETS_TAGS), description=description)
 
 

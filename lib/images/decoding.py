@@ -130,14 +130,19 @@ class Decoder:
             child = self._living_child()
             try:
                 header, payload = _exchange(child, request, deadline=time.monotonic() + limits.timeout_s)
-            except (TimeoutError, EOFError, BrokenPipeError) as error:
+            except TimeoutError as error:
                 child.kill()
                 self._end_child()
-                raise _death(error, child.returncode, limits) from error
+                raise DecoderDied("decoder_timeout", f"not read within {limits.timeout_s:g} s") from error
+            except (EOFError, BrokenPipeError) as error:
+                self._end_child()
+                raise _death(child.returncode, limits) from error
             except BaseException:  # an interrupt, say: half an answer may be left in the pipe
                 child.kill()
                 self._end_child()
                 raise
+            if header.get("error") == DecoderDied.__name__:
+                self._end_child()  # it said so with its last breath
         if "error" in header:
             raise _ERRORS[header["error"]](header["reason"], header["detail"])
         return header, payload
@@ -219,9 +224,7 @@ def _receive(pipe: int, size: int, deadline: float) -> RGBAImage:
     return received
 
 
-def _death(error: Exception, returncode: int, limits: DecodeLimits) -> DecoderDied:
-    if isinstance(error, TimeoutError):
-        return DecoderDied("decoder_timeout", f"not read within {limits.timeout_s:g} s")
+def _death(returncode: int, limits: DecodeLimits) -> DecoderDied:
     if returncode == -signal.SIGXCPU:
         return DecoderDied("decoder_timeout", f"more than {limits.cpu_s:g} s of processor time")
     return DecoderDied("decoder_died", f"the decoder process ended with status {returncode}")

@@ -85,8 +85,8 @@ class PageBrowser:
         FetchRefused
             Those of :meth:`Fetcher.get` for the page itself, ``robots``, and ``not_a_page`` when it is no HTML.
         FetchFailed
-            Those of :meth:`Fetcher.get`; ``browser_crashed`` and ``page_hung``, after which the next visit has a new
-            browser.
+            Those of :meth:`Fetcher.get`; ``browser_crashed``, ``page_failed`` and ``page_hung``, after which the next
+            visit has a new browser.
         ConfigurationError
             If the browser cannot be started.
         """
@@ -109,13 +109,14 @@ class PageBrowser:
         )
 
     async def _document(self, url: str, site: Site) -> Response:
-        await self._robots.require(url)
-        document = await self._fetcher.get(
-            url, hosts=site.page_hosts, headers=ACCEPT_PAGE, max_bytes=MAX_DOCUMENT_BYTES, check=_require_page
+        return await self._fetcher.get(
+            url,
+            hosts=site.page_hosts,
+            headers=ACCEPT_PAGE,
+            max_bytes=MAX_DOCUMENT_BYTES,
+            permit=self._robots.require,
+            check=_require_page,
         )
-        if document.redirects:
-            await self._robots.require(document.url_final)
-        return document
 
     def _meta_robots(self, page: Mapping[str, Any]) -> list[str]:
         addressed = ("robots", self._robots.robot.lower())
@@ -131,8 +132,9 @@ class PageBrowser:
             await self._chromium.stop()
             raise FetchFailed("page_hung", f"not rendered in {VISIT_LIMIT_S:.0f} s") from error
         except Error as error:
+            reason = "page_failed" if self._chromium.is_alive else "browser_crashed"
             await self._chromium.stop()
-            raise FetchFailed("browser_crashed", str(error.message).split("\n")[0]) from error
+            raise FetchFailed(reason, str(error.message).split("\n")[0]) from error
 
 
 def _require_page(headers: Mapping[str, str]) -> None:
@@ -142,14 +144,22 @@ def _require_page(headers: Mapping[str, str]) -> None:
 
 
 async def _read(page: "Page", rendering: Rendering) -> dict[str, Any]:
-    await page.goto(rendering.document.url_final, wait_until="domcontentloaded", timeout=LOAD_LIMIT_S * 1000)
-    with _suppressed_timeout():  # what has arrived by then can be read
-        await page.wait_for_load_state("load", timeout=LOAD_LIMIT_S * 1000)
+    # Not goto's own waiting: a page that tries to send its visitor elsewhere would keep that waiting.
+    await page.goto(rendering.document.url_final, wait_until="commit", timeout=LOAD_LIMIT_S * 1000)
+    await _wait_until_loaded(page)
     await settle(rendering, quiet_s=QUIET_S[0], limit_s=SETTLE_LIMIT_S)
     if await page.evaluate("document.scripts.length > 0"):  # without scripts nothing more will come
         await _advance(page, rendering)
     found: dict[str, Any] = await page.evaluate(_script("collect.js"))
     return found
+
+
+async def _wait_until_loaded(page: "Page") -> None:
+    """Wait for the page's load event, but not for ever: what has arrived by then can be read."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOAD_LIMIT_S):
+            while await page.evaluate("document.readyState") != "complete":
+                await asyncio.sleep(0.02)
 
 
 async def _advance(page: "Page", rendering: Rendering) -> None:
@@ -171,12 +181,6 @@ _SIZE = "[document.documentElement.scrollHeight, document.images.length, documen
 @cache
 def _script(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-def _suppressed_timeout() -> suppress:
-    from playwright.async_api import TimeoutError as PlaywrightTimeout
-
-    return suppress(PlaywrightTimeout)
 
 
 async def unchanged(fetcher: Fetcher, dependencies: Sequence[Dependency], site: Site) -> bool:

@@ -85,8 +85,13 @@ class Chromium:
         finally:
             await _close(context)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process that still answers."""
+        return self._browser is not None and self._browser.is_connected()
+
     async def _running(self) -> "Browser":
-        if self._browser is None or not self._browser.is_connected() or self._pages_left <= 0:
+        if self._browser is None or not self.is_alive or self._pages_left <= 0:
             await self.stop()
             self._browser = await self._start()
             self._pages_left = PAGES_PER_BROWSER

@@ -7,7 +7,7 @@ once: which hosts, which addresses (connections.py), how much, how long, how oft
 import asyncio
 import hashlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -121,7 +121,9 @@ class _Request:
     content: bytes | None
     max_bytes: int
     timeout_s: float
+    truncate: bool
     paced: bool
+    permit: Callable[[str], Awaitable[None]] | None
     check: Callable[[Headers], None] | None
     sink: Callable[[bytes], object] | None
 
@@ -166,7 +168,9 @@ class Fetcher:
         headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BYTES,
         timeout_s: float = TIMEOUT_S,
+        truncate: bool = False,
         paced: bool = True,
+        permit: Callable[[str], Awaitable[None]] | None = None,
         check: Callable[[Headers], None] | None = None,
         sink: Callable[[bytes], object] | None = None,
         method: str = "GET",
@@ -181,8 +185,13 @@ class Fetcher:
         max_bytes, timeout_s
             Caps on the decompressed body, and on each exchange from connecting to its last byte; a server that stalls
             for 15 s is given up earlier.
+        truncate
+            Whether a body that is too long is cut at ``max_bytes`` rather than refused.
         paced
             Whether the delay between requests to one host applies.
+        permit
+            Awaited with the URL and each redirect's target before it is asked for, as RobotsRules.require; what it
+            raises ends the request.
         check
             Called with the headers of the final answer before its body is read; what it raises ends the request.
         sink
@@ -199,7 +208,7 @@ class Fetcher:
         """
         conditional = validators.as_headers() if validators else {}
         sent = {**(headers or {}), **conditional, **({"Referer": referer} if referer else {})}
-        request = _Request(hosts, method, sent, content, max_bytes, timeout_s, paced, check, sink)
+        request = _Request(hosts, method, sent, content, max_bytes, timeout_s, truncate, paced, permit, check, sink)
         for retries_left in reversed(range(SHORT_RETRIES + 1)):
             try:
                 return await self._follow(url, request)
@@ -211,7 +220,9 @@ class Fetcher:
     async def _follow(self, url: str, request: _Request) -> Response:
         redirects: list[str] = []
         for _ in range(MAX_REDIRECTS + 1):
-            url = self._permitted(url, request.hosts)
+            url = self._checked(url, request.hosts)
+            if request.permit:
+                await request.permit(url)
             answer = await self._exchange(url, request, redirects)
             if isinstance(answer, Response):
                 return answer
@@ -219,7 +230,7 @@ class Fetcher:
             url = answer
         raise FetchRefused("too_many_redirects", f"more than {MAX_REDIRECTS} from {redirects[0]}")
 
-    def _permitted(self, url: str, hosts: Sequence[str]) -> str:
+    def _checked(self, url: str, hosts: Sequence[str]) -> str:
         """Return the canonical URL if it may be asked for, as far as its text tells."""
         try:
             url = canonical_url(url)
@@ -280,7 +291,7 @@ class Fetcher:
             self.counters.not_modified += 1
             return None
         announced = reply.content_length or 0
-        if announced > request.max_bytes:
+        if announced > request.max_bytes and not request.truncate:
             raise FetchRefused("too_large", f"{announced} bytes announced, {request.max_bytes} allowed")
         kept = bytearray()
         take = request.sink or kept.extend
@@ -289,7 +300,10 @@ class Fetcher:
             size += len(chunk)
             self.counters.bytes += len(chunk)
             if size > request.max_bytes:
-                raise FetchRefused("too_large", f"more than {request.max_bytes} bytes")
+                if not request.truncate:
+                    raise FetchRefused("too_large", f"more than {request.max_bytes} bytes")
+                take(chunk[: request.max_bytes - size])
+                break
             take(chunk)
         self.counters.bodies += 1
         return None if request.sink else bytes(kept)

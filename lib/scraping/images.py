@@ -1,6 +1,6 @@
 """Downloading one picture: refused by its headers or its first bytes before the rest is taken."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from lib.errors import FetchRefused
 from lib.scraping.download import MAX_BYTES, TIMEOUT_S, Fetcher, Headers, Response, Validators
@@ -20,6 +20,7 @@ async def download_image(
     validators: Validators | None = None,
     max_bytes: int = MAX_BYTES,
     timeout_s: float = TIMEOUT_S,
+    permit: Callable[[str], Awaitable[None]] | None = None,
 ) -> Response:
     """Write the picture at ``url`` to ``sink``; the answer has no body and may be "not modified".
 
@@ -48,6 +49,7 @@ async def download_image(
         headers={"Accept": ACCEPT},
         max_bytes=max_bytes,
         timeout_s=timeout_s,
+        permit=permit,
         check=require_permission,
         sink=gate.take,
     )

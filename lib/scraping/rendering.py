@@ -79,16 +79,22 @@ class Rendering:
             await route.abort("blockedbyclient")
 
     async def _answer_navigation(self, route: "Route") -> None:
-        """Serve the page itself once; note where it wants to go afterwards, and keep it where it is."""
+        """Serve the page itself once; note where it wants to go afterwards, and keep it where it is.
+
+        "No content" is the answer that leaves a visitor on the page; an aborted navigation would stop its loading.
+        """
         request = route.request
         if not self._is_document_served:
             self._is_document_served = True
             headers = _response_headers(self.document.headers)
             await route.fulfill(status=200, headers=headers, body=self.document.body or b"")
             return
-        if request.method == "GET" and request.frame.parent_frame is None:
+        if request.frame.parent_frame is not None:
+            await route.abort("blockedbyclient")
+            return
+        if request.method == "GET":
             self.sent_to.append(request.url)
-        await route.abort("aborted")
+        await route.fulfill(status=204)
 
     async def _answer_resource(self, route: "Route") -> None:
         try:
@@ -101,7 +107,6 @@ class Rendering:
     async def _fetch(self, request: "Request") -> Response:
         url = _canonical(request.url)
         self._require_harmless(request.method, url)
-        await self.robots.require(url)
         answer = await self.fetcher.get(
             url,
             hosts=self.site.page_hosts if request.method == "POST" else ["*"],
@@ -110,6 +115,7 @@ class Rendering:
             max_bytes=MAX_RESOURCE_BYTES,
             timeout_s=RESOURCE_TIMEOUT_S,
             paced=False,
+            permit=self.robots.require,
             method=request.method,
             content=request.post_data_buffer,
         )

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from lib.errors import FetchError, FetchFailed, FetchRefused
+from lib.errors import FetchFailed, FetchRefused
 from lib.scraping.download import Fetcher
 from lib.scraping.opt_out import product_token
 from lib.scraping.urls import host_of
@@ -56,22 +56,14 @@ class RobotsRules:
         return rules
 
     async def _text(self, origin: str) -> str:
-        text = bytearray()
         try:
-            await self._fetcher.get(
-                f"{origin}/robots.txt", hosts=["*"], max_bytes=MAX_BYTES, paced=False, sink=text.extend
+            answer = await self._fetcher.get(
+                f"{origin}/robots.txt", hosts=["*"], max_bytes=MAX_BYTES, truncate=True, paced=False
             )
         except FetchRefused as error:
-            return _text_despite(error, bytes(text))
+            if error.reason.startswith("http_4") or error.reason == "too_many_redirects":
+                return EVERYTHING  # RFC 9309, 2.3.1.3: where there is no file, nothing is forbidden
+            raise
         except FetchFailed as error:
             raise FetchFailed("robots_unreachable", str(error), retry_after_s=error.retry_after_s) from error
-        return text.decode("utf-8-sig", errors="replace")
-
-
-def _text_despite(error: FetchError, text: bytes) -> str:
-    """Return the rules to go by: what was read of a file that is too long, none where there is no file (2.3.1.3)."""
-    if error.reason == "too_large":
-        return text.decode("utf-8-sig", errors="replace")
-    if error.reason.startswith("http_4") or error.reason == "too_many_redirects":
-        return EVERYTHING
-    raise error
+        return (answer.body or b"").decode("utf-8-sig", errors="replace")

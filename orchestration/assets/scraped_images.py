@@ -119,10 +119,10 @@ class SourceMemory:
             return sources.next_in_frontier(session, self._source.id)
 
     def known_page(self, url: str) -> KnownPage | None:
-        """Return what the last visit left, if it was a good one."""
+        """Return what the last visit left, if it got an answer; that of a page that opted out has no pictures."""
         with self._library.database.session() as session:
             page = sources.known_page(session, self._source.id, url)
-            if page is None or page.status != "ok":
+            if page is None or not page.dependencies:
                 return None
             urls = sources.images_on_page(session, page.id)
         dependencies = [Dependency(**dependency) for dependency in page.dependencies]

@@ -54,6 +54,17 @@ def test_a_small_vivid_part_is_not_lost_to_grey():
     assert ciede2000(palette(picture).lab, lab(RED)).min() < 1
 
 
+def test_half_a_percent_is_kept_when_vivid_and_dropped_when_grey():
+    assert len(palette(striped((199, GREY), (1, RED)))) == 2
+    assert len(palette(striped((199, GREY), (1, (255, 255, 255, 255))))) == 1
+
+
+def test_shades_closer_than_seven_are_one_colour():
+    near, far = (138, 138, 138, 255), (170, 170, 170, 255)  # ΔE00 3.7 and 13.8 from the grey
+    assert len(palette(striped((50, GREY), (50, near)))) == 1
+    assert len(palette(striped((50, GREY), (50, far)))) == 2
+
+
 def test_an_all_transparent_picture_has_no_colours():
     assert len(palette(np.zeros((4, 4, 4), np.uint8))) == 0
 

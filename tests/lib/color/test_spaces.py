@@ -74,6 +74,10 @@ def test_hue_is_never_a_full_turn(red, green, blue):
     assert 0 <= spaces.hsv_from_srgb([red, green, blue])[0] < 360
 
 
+def test_a_hue_a_hair_below_zero_is_zero_not_a_full_turn():
+    assert spaces.hsv_from_srgb([1, 0, 1e-18])[0] == 0
+
+
 def test_a_colour_comes_back_from_hsv():
     np.testing.assert_allclose(spaces.srgb_from_hsv(spaces.hsv_from_srgb(RGB_CUBE)), RGB_CUBE, atol=1e-12)
 

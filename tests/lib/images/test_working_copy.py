@@ -1,0 +1,47 @@
+"""Working copies: size, alpha, and bytes that repeat."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.images.working_copy import make_working_copy, read_working_copy, working_size
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
+
+
+def test_a_small_picture_comes_back_pixel_for_pixel_with_what_alpha_hides():
+    picture = noise(31, 57)
+    picture[:10, :, 3] = 0
+    np.testing.assert_array_equal(read_working_copy(make_working_copy(picture)), picture)
+
+
+def test_an_opaque_picture_comes_back_opaque():
+    picture = noise(9, 9)
+    picture[..., 3] = 255
+    np.testing.assert_array_equal(read_working_copy(make_working_copy(picture)), picture)
+
+
+def test_the_same_pixels_give_the_same_bytes():
+    assert make_working_copy(noise(40, 30)) == make_working_copy(noise(40, 30))
+
+
+def test_a_large_picture_has_a_long_side_of_1024():
+    assert read_working_copy(make_working_copy(np.zeros((300, 2048, 4), np.uint8))).shape == (150, 1024, 4)
+
+
+@given(st.integers(1, 70_000), st.integers(1, 70_000))
+def test_the_size_never_grows_and_never_vanishes(width, height):
+    small_width, small_height = working_size(width, height)
+    assert 1 <= small_width <= min(width, 1024)
+    assert 1 <= small_height <= min(height, 1024)
+
+
+def test_scaling_leaves_no_dark_fringe_where_black_is_hidden():
+    picture = np.zeros((1200, 2050, 4), np.uint8)
+    picture[:, 1000:] = (255, 255, 255, 255)
+    copy = read_working_copy(make_working_copy(picture))
+    edge = copy[(copy[..., 3] > 40) & (copy[..., 3] < 255)]
+    assert len(edge)
+    assert edge[:, :3].min() >= 250
