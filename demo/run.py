@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib.scraping.site import Site
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -26,6 +25,7 @@ from lib.cli.processes import Processes, ProcessFailed
 from lib.cli.up import start_api
 from lib.errors import InsufficientSpace
 from lib.models.registry import STAGE_OF_ROLE
+from lib.scraping.site import Site
 from lib.settings import Profile, Settings
 from lib.storage import images, models
 from lib.storage.objects import ObjectStore

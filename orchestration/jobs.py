@@ -83,4 +83,14 @@ def maintain() -> None:
 
 
 NEED_RANGE = frozenset({"derive", "embed_resnet", "embed_clip", "cut_out", "refresh_all"})
-ALL_JOBS = [scrape, derive, embed_resnet, embed_clip, cut_out, index, refresh_all, retry_failures, maintain]
+ALL_JOBS: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [
+    scrape,
+    derive,
+    embed_resnet,
+    embed_clip,
+    cut_out,
+    index,
+    refresh_all,
+    retry_failures,
+    maintain,
+]

@@ -13,7 +13,7 @@ from lib.storage.tables import JobRequest
 from orchestration import jobs
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
-from orchestration.resources import LibraryResource
+from orchestration.resources import Library, LibraryResource
 
 REQUEST_TAG = "vitrine/request_id"
 LAUNCH_PATIENCE_S = 15.0  # the API launches what it was asked for by itself; this is for when it could not
@@ -35,6 +35,12 @@ def pending_work_sensor(context: dg.SensorEvaluationContext, library: LibraryRes
     """Start a run over all buckets when images lack results and no run is under way; end runs whose process is gone."""
     with library.library.database.session() as session:
         end_dead_runs(context.instance, session)
+    return pending_work(context.instance, library.library)
+
+
+def pending_work(instance: dg.DagsterInstance, library: Library) -> dg.RunRequest | dg.SkipReason:
+    """Return the run that pending images call for, or why none is started."""
+    with library.database.session() as session:
         due = {
             STAGE_OF_ROLE[model.role]: ledger.due_count(
                 session, ledger.Work(STAGE_OF_ROLE[model.role], model.spec_id, "")
@@ -44,28 +50,34 @@ def pending_work_sensor(context: dg.SensorEvaluationContext, library: LibraryRes
         }
     if not any(due.values()):
         return dg.SkipReason("nothing is pending")
-    if context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1):
+    if instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1):
         return dg.SkipReason(f"a run is under way; pending: {due}")
     return dg.RunRequest(tags=dict(ALL_BUCKETS_TAGS))
 
 
 @dg.sensor(jobs=jobs.ALL_JOBS, minimum_interval_seconds=10, default_status=RUNNING)
 def scrape_request_sensor(context: dg.SensorEvaluationContext, library: LibraryResource) -> dg.SensorResult:
-    """Launch the jobs that were asked for while Dagster was away.
+    """Launch the jobs that were asked for while Dagster was away."""
+    wanted = unserved_requests(context.instance, library.library, older_than_s=LAUNCH_PATIENCE_S)
+    return dg.SensorResult(run_requests=wanted)
 
-    A request is done only when its run exists: a tick that dies after its decision decides the same again, and the
+
+def unserved_requests(instance: dg.DagsterInstance, library: Library, *, older_than_s: float) -> list[dg.RunRequest]:
+    """Return a run for each request that has none, and close those that have one.
+
+    A request is closed only when its run exists: a tick that dies after its decision decides the same again, and the
     run key keeps that from happening twice.
     """
     wanted: list[dg.RunRequest] = []
-    with library.library.database.session() as session:
-        for request in queued_requests(session, older_than_s=LAUNCH_PATIENCE_S):
-            runs = context.instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id}), limit=1)
+    with library.database.session() as session:
+        for request in queued_requests(session, older_than_s=older_than_s):
+            runs = instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id}), limit=1)
             if runs:
                 mark_launched(session, request.id, runs[0].run_id)
             else:
                 wanted.append(_run_request(request))
         session.commit()
-    return dg.SensorResult(run_requests=wanted)
+    return wanted
 
 
 def _run_request(request: JobRequest) -> dg.RunRequest:

@@ -17,8 +17,9 @@ async () => {
   const loadsMore = (element) =>
     (words(element).length < 60 && WORDS.test(words(element))) ||
     (!leadsAway(element) && (NAMES.test(element.id) || NAMES.test(element.className)));
-  const usable = (element) => !element.disabled && element.ariaDisabled !== "true" && !element.hidden && element.type !== "submit" ||
-    (element.type === "submit" && element.form === null && !element.disabled && !element.hidden);
+  const submits = (element) => element.type === "submit" && element.form !== null; // that would leave the page
+  const usable = (element) =>
+    !element.disabled && !element.hidden && element.ariaDisabled !== "true" && !submits(element);
   const button = [...document.querySelectorAll(TARGETS)].find((element) => usable(element) && loadsMore(element));
   button?.click();
   return button !== undefined;

@@ -11,14 +11,9 @@ from orchestration.partitions import BUCKET_COUNT, buckets
 DERIVED = ["cutouts", "color_features", "resnet_embeddings", "clip_embeddings"]
 
 
-def graph() -> dg.AssetGraph:
-    """Return the asset graph."""
-    return defs.resolve_asset_graph()
-
-
 def parents(name: str) -> set[str]:
     """Return the names of an asset's parents."""
-    return {key.to_user_string() for key in graph().get(dg.AssetKey(name)).parent_keys}
+    return {key.to_user_string() for key in defs.resolve_asset_graph().get(dg.AssetKey(name)).parent_keys}
 
 
 def test_the_graph_is_the_data_flow() -> None:
@@ -29,7 +24,7 @@ def test_the_graph_is_the_data_flow() -> None:
 
 
 def test_all_derived_assets_share_the_buckets() -> None:
-    assert {graph().get(dg.AssetKey(name)).partitions_def for name in DERIVED} == {buckets}
+    assert {defs.resolve_asset_graph().get(dg.AssetKey(name)).partitions_def for name in DERIVED} == {buckets}
     assert buckets.get_num_partitions() == BUCKET_COUNT == 16
 
 

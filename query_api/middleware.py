@@ -1,0 +1,151 @@
+"""What happens to a request before any route sees it, as plain ASGI: who may ask, how much may be sent, HEAD.
+
+The GETs that change something are the predecessor's; a browser must not be brought to send them, or any POST, by
+another site's page. Reading is free: pages of the Dagster UI show our thumbnails.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from urllib.parse import urlsplit
+
+from fastapi.responses import Response
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from query_api.errors import Problem, problem_response
+
+CROSS_SITE = Problem(403, "cross-site", "Send this from Vitrine's own pages or from a program, not from another site")
+UNKNOWN_HOST = Problem(403, "unknown-host", "Use the host name that VITRINE_API_HOST sets, or localhost")
+PREFETCH = Problem(403, "prefetch", "Ask for this when it is wanted: a prefetch changes nothing")
+TOO_LARGE = Problem(413, "request-too-large", "Send a smaller request")
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  compared with, never bound
+
+
+class Gatekeeper:
+    """Refuses browsers sent by other sites, prefetches and unknown hosts, where a request could change something.
+
+    HEAD of a GET that changes something is answered here, without doing it.
+    """
+
+    def __init__(self, app: ASGIApp, changing_gets: Collection[str], api_host: str) -> None:
+        self._app = app
+        self._changing_gets = changing_gets
+        self._hosts = LOOPBACK_HOSTS | ({api_host.lower().strip("[]")} - ANY_ADDRESS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass the request on."""
+        if scope["type"] != "http" or not self._could_change(scope):
+            await self._app(scope, receive, send)
+            return
+        problem = self._refusal(Headers(scope=scope))
+        if problem is not None:
+            await problem_response(problem)(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await Response(media_type="application/json")(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _could_change(self, scope: Scope) -> bool:
+        return scope["method"] not in READING or scope["path"] in self._changing_gets
+
+    def _refusal(self, headers: Headers) -> Problem | None:
+        host = headers.get("host", "")
+        if host_name(host) not in self._hosts:
+            return UNKNOWN_HOST
+        origin = headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if foreign or headers.get("sec-fetch-site", "").lower() == "cross-site":
+            return CROSS_SITE
+        purposes = f"{headers.get('purpose', '')} {headers.get('sec-purpose', '')}".lower()
+        return PREFETCH if "prefetch" in purposes else None
+
+
+def host_name(host: str) -> str:
+    """Return the name in a ``Host`` header, without port and brackets.
+
+    >>> host_name("LOCALHOST:8004"), host_name("[::1]:8004"), host_name("127.0.0.1")
+    ('localhost', '::1', '127.0.0.1')
+    """
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # an unclosed bracket
+        return ""
+
+
+class HeadAsGet:
+    """Answers HEAD with the headers of GET, as RFC 9110 wants and FastAPI's routes do not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a HEAD on as a GET and drop its body."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
+
+
+class BodyLimit:
+    """Refuses a body that is larger than its path allows, while it arrives."""
+
+    def __init__(self, app: ASGIApp, limit_for: Callable[[str], int]) -> None:
+        """``limit_for`` returns the most bytes for a ``Content-Type``."""
+        self._app = app
+        self._limit_for = limit_for
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse at once by Content-Length; without one, count."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        limit = self._limit_for(headers.get("content-type", ""))
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > limit:
+            await problem_response(TOO_LARGE, headers={"Connection": "close"})(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(TOO_LARGE.status, headers={"Connection": "close"})
+            return message
+
+        await self._app(scope, counted, send)
+
+
+class LegacyNotice:
+    """Says on every answer of a legacy path that it is deprecated (RFC 9745), and what comes after it (RFC 5829)."""
+
+    def __init__(self, app: ASGIApp, successors: Mapping[str, str], since: int) -> None:
+        """``since`` is the date of deprecation, in seconds since 1970."""
+        self._app = app
+        self._successors = successors
+        self._since = since
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the two headers."""
+        successor = self._successors.get(scope.get("path", "")) if scope["type"] == "http" else None
+        if successor is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def with_notice(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Deprecation"] = f"@{self._since}"
+                headers.append("Link", f'<{successor}>; rel="successor-version"')
+            await send(message)
+
+        await self._app(scope, receive, with_notice)

@@ -1,0 +1,89 @@
+"""What the routes work with: the library, opened in the background, and the models behind it.
+
+The server answers from its first moment. A thread opens the database, loads the models, and afterwards looks every few
+seconds whether another model has become active, weights have arrived or the database went away; so everything that can
+heal does so without a restart.
+"""
+
+import threading
+from typing import Self
+
+import structlog
+
+from lib.cli.library import OpenLibrary, open_library
+from lib.errors import DatabaseUnavailable, VitrineError
+from lib.images.decoding import DecodeLimits, Decoder
+from lib.models.registry import ModelSpec, Role, model_by_spec_id
+from lib.settings import Settings
+from lib.storage import models
+from lib.storage.database import Database
+from lib.storage.objects import ObjectStore
+from query_api.dagster_gateway import DagsterGateway
+from query_api.serving_models import SERVING_ROLES, ServingModels
+
+log = structlog.get_logger()
+LOOK_EVERY_S = 5.0
+REOPEN_AFTER_S = 1.0
+STOP_TIMEOUT_S = 10.0
+
+
+class Service:
+    """A running query API's library, models, decoder and way to Dagster. A context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.objects = ObjectStore(settings.home_path)
+        self.decoder = Decoder(
+            DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+        )
+        self.models = ServingModels(settings.home_path, settings.device)
+        self.dagster = DagsterGateway(settings.dagster_endpoint)
+        self._library: OpenLibrary | None = None
+        self._trouble: VitrineError = DatabaseUnavailable("the database is being started")
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep_open, name="library-keeper", daemon=True)
+
+    @property
+    def database(self) -> Database:
+        """The library's database. Raises what keeps it from being open, as a rule DatabaseUnavailable."""
+        library = self._library
+        if library is None:
+            # A fresh error each time: a raised one collects the traceback of every request.
+            raise type(self._trouble)(str(self._trouble))
+        return library.database
+
+    def __enter__(self) -> Self:
+        """Start opening the library, and return at once."""
+        self._keeper.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the library and end the decoder."""
+        self._stopping.set()
+        self._keeper.join(STOP_TIMEOUT_S)
+        self.decoder.close()
+
+    def _keep_open(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with open_library(self.settings) as library:
+                    self._library = library
+                    self._keep_models(library.database)
+            except VitrineError as error:
+                self._trouble = error
+                log.warning("library_not_open", error=str(error))
+            finally:
+                self._library = None
+            self._stopping.wait(REOPEN_AFTER_S)
+
+    def _keep_models(self, database: Database) -> None:
+        """Keep the active models loaded until the end. Raises DatabaseUnavailable when the database goes away."""
+        while not self._stopping.is_set():
+            self.models.refresh(_active_specs(database))
+            self._stopping.wait(LOOK_EVERY_S)
+
+
+def _active_specs(database: Database) -> dict[Role, ModelSpec]:
+    with database.session() as session:
+        active = [models.active_model(session, role) for role in SERVING_ROLES]
+    return {model.role: model_by_spec_id(model.spec_id) for model in active if model is not None}
