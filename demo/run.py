@@ -22,7 +22,7 @@ from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.library import OpenLibrary, open_library, upsert_sources
 from lib.cli.processes import Processes, ProcessFailed
-from lib.cli.up import start_api
+from lib.cli.up import DEMO_HOME, SITE_PORT_FILE, start_api
 from lib.errors import InsufficientSpace
 from lib.models.registry import STAGE_OF_ROLE
 from lib.scraping.site import Site
@@ -46,10 +46,10 @@ def run(profile: Profile) -> None:
     """
     started = time.perf_counter()
     home = Settings().home_path
-    home = home if home.name == "demo" else home / "demo"
+    home = home if home.name == DEMO_HOME else home / DEMO_HOME
     home.mkdir(parents=True, exist_ok=True)
     _require_space(home)
-    site_port = kept_port(home / "site_port")
+    site_port = kept_port(home / SITE_PORT_FILE)
     settings = Settings(
         home=home, profile=profile, allowed_addresses=f"127.0.0.1:{site_port}", api_port=ports.free_port()
     )

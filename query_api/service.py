@@ -13,7 +13,7 @@ import structlog
 from lib.cli.library import OpenLibrary, open_library
 from lib.errors import DatabaseUnavailable, VitrineError
 from lib.images.decoding import DecodeLimits, Decoder
-from lib.models.registry import ModelSpec, Role, model_by_spec_id
+from lib.models.registry import Role
 from lib.settings import Settings
 from lib.storage import models
 from lib.storage.database import Database
@@ -83,7 +83,7 @@ class Service:
             self._stopping.wait(LOOK_EVERY_S)
 
 
-def _active_specs(database: Database) -> dict[Role, ModelSpec]:
+def _active_specs(database: Database) -> dict[Role, str]:
     with database.session() as session:
         active = [models.active_model(session, role) for role in SERVING_ROLES]
-    return {model.role: model_by_spec_id(model.spec_id) for model in active if model is not None}
+    return {model.role: model.spec_id for model in active if model is not None}

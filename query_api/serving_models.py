@@ -15,7 +15,7 @@ import structlog
 from lib.arrays import Embeddings, Mask, RGBAImage
 from lib.embedding.encoder import ImageEncoder, TextEncoder, load_image_encoder
 from lib.errors import ModelNotFound, ModelsLoading, NotFound, NotReady, WeightsMissing
-from lib.models.registry import ModelSpec, Role
+from lib.models.registry import ModelSpec, Role, model_by_spec_id
 from lib.models.weights import locate
 
 log = structlog.get_logger()
@@ -62,29 +62,25 @@ class ServingModels:
         self._loaded: dict[Role, OneAtATime] = {}
         self._troubles: dict[Role, NotReady | NotFound] = {}
 
-    def refresh(self, active: Mapping[Role, ModelSpec]) -> None:
-        """Load each active model that is not in memory. To be called by one thread at a time; may take long."""
+    def refresh(self, active: Mapping[Role, str]) -> None:
+        """Load each active model (role to spec_id) that is not in memory. For one thread at a time; may take long."""
         for role in SERVING_ROLES:
-            spec = active.get(role)
-            if spec is None:
+            if role not in active:
                 self._troubles[role] = ModelNotFound(
                     f"no {role} model is in use; choose one: python -m lib.cli models use packaged"
                 )
-            elif role not in self._loaded or self._loaded[role].spec.spec_id != spec.spec_id:
-                self._load(role, spec)
+            elif role not in self._loaded or self._loaded[role].spec.spec_id != active[role]:
+                self._load(role, active[role])
 
-    def _load(self, role: Role, spec: ModelSpec) -> None:
+    def _load(self, role: Role, spec_id: str) -> None:
         try:
-            self._loaded[role] = OneAtATime(self._read(role, spec))
-        except WeightsMissing as error:
+            self._loaded[role] = OneAtATime(self._read(role, model_by_spec_id(spec_id)))
+        except (WeightsMissing, ModelNotFound) as error:
             self._troubles[role] = error
         except Exception:
-            # Weights of a known hash that cannot be read are a fault of ours or of the machine: the log says which.
-            self._troubles[role] = ModelsLoading(f"{spec.name} cannot be loaded; the server's log says why")
-            log.exception("model_not_loaded", role=role, model=spec.name)
-        else:
-            self._troubles.pop(role, None)
-            log.debug("model_loaded", role=role, model=spec.name)
+            # The edge of the loading thread: one model that breaks here must not keep the others from serving.
+            self._troubles[role] = ModelsLoading(f"the {role} model cannot be loaded; the server's log says why")
+            log.exception("model_not_loaded", role=role, spec_id=spec_id)
 
     def _read(self, role: Role, spec: ModelSpec) -> Any:
         if role != "matting":

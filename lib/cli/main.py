@@ -44,4 +44,4 @@ def demo(profile: Annotated[Profile, typer.Option(help="The models of the demo's
 def up(home: HomeOption = None) -> None:
     """Run the API, the Dagster UI, its daemon and the database until Ctrl-C; on the demo's library if it exists."""
     with told_plainly():
-        up_command.run(Settings() if home is None else Settings(home=home))
+        up_command.run(Settings(home=home or up_command.default_home(Settings())))

@@ -34,6 +34,7 @@ class Processes:
         self._log_folder = log_folder
         self.environment = {**os.environ, **environment}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self.stop_timeout_s = STOP_TIMEOUT_S
         log_folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, *arguments: str, python: bool = True) -> subprocess.Popen[bytes]:
@@ -88,7 +89,7 @@ class Processes:
         """End all children, the last started first: asked nicely, then killed with everything that they started."""
         for name in reversed(self._children):
             _signal_group(self._children[name], signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+        deadline = time.monotonic() + self.stop_timeout_s
         for name, child in reversed(self._children.items()):
             try:
                 child.wait(max(0.1, deadline - time.monotonic()))

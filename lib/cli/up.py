@@ -20,6 +20,8 @@ from lib.settings import Settings
 
 console = Console()
 API_TIMEOUT_S = 30.0
+DEMO_HOME = "demo"
+SITE_PORT_FILE = "site_port"
 DAGSTER_TIMEOUT_S = 120.0
 
 
@@ -33,6 +35,7 @@ def run(settings: Settings) -> None:
     ProcessFailed
         If one of the processes ends by itself.
     """
+    settings = with_demo_site(settings)
     ports.require_free(settings.api_port, what="the API", variable="VITRINE_API_PORT")
     ports.require_free(settings.dagster_port, what="the Dagster UI", variable="VITRINE_DAGSTER_PORT")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -41,6 +44,7 @@ def run(settings: Settings) -> None:
         environment = process_environment(settings, library.urls)
         with Processes(settings.home_path / "logs", environment) as processes:
             try:
+                start_demo_site(processes, settings)
                 start_api(processes, settings)
                 console.print(f"API       http://127.0.0.1:{settings.api_port}/docs")
                 start_dagster(processes, library)
@@ -50,6 +54,30 @@ def run(settings: Settings) -> None:
                 watch(processes)
             except KeyboardInterrupt:
                 console.print("Ending ...")
+
+
+def default_home(settings: Settings) -> Path:
+    """Return the home to use when none was named: that of the demo, as long as there are no sources of one's own."""
+    demo = settings.home_path / DEMO_HOME
+    is_named = "home" in settings.model_fields_set
+    return settings.home_path if is_named or settings.sources_file.exists() or not demo.exists() else demo
+
+
+def with_demo_site(settings: Settings) -> Settings:
+    """Return the settings with the demo's web site opened to the scraper, in the demo's library; else unchanged."""
+    port_file = settings.home_path / SITE_PORT_FILE
+    if not port_file.exists():
+        return settings
+    address = f"127.0.0.1:{int(port_file.read_text())}"
+    return settings.model_copy(update={"allowed_addresses": address})
+
+
+def start_demo_site(processes: Processes, settings: Settings) -> None:
+    """Serve the demo's web site in the demo's library, so that scraping it again works."""
+    port_file = settings.home_path / SITE_PORT_FILE
+    if port_file.exists():
+        port, log = port_file.read_text(), settings.home_path / "site.jsonl"
+        processes.start("site", "demo.serve", "--port", port, "--log", str(log))
 
 
 def start_api(processes: Processes, settings: Settings) -> None:

@@ -195,6 +195,7 @@ class Crawler:
                 validators=image.validators,
                 max_bytes=self.max_image_bytes,
                 sink=staged.write,
+                permit=self.robots.require,
             )
             if answer.not_modified:
                 return ImageUnchanged(image.url)

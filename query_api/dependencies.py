@@ -1,0 +1,101 @@
+"""What routes ask for by type: a session, the service, the picture that was uploaded, the kind of answer wanted."""
+
+import shutil
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, cast
+
+from fastapi import Depends, File, Path, Query, Request, UploadFile
+from pydantic import AfterValidator, StringConstraints
+from sqlalchemy.orm import Session
+
+from lib.arrays import RGBAImage
+from lib.images.background import apply_mask
+from lib.images.working_copy import read_working_copy
+from query_api.cursors import MAX_CURSOR, MAX_ID
+from query_api.cutouts import subject_mask
+from query_api.negotiation import prefers_json
+from query_api.service import Service
+
+MAX_TEXT = 2000
+MAX_PATH = 1024
+COPY_BYTES = 1 << 20
+
+
+class CutoutOption(StrEnum):
+    """What to do with the background of a query picture."""
+
+    none = "none"
+    auto = "auto"
+
+
+def storable(text: str) -> str:
+    """Refuse what no database text can hold."""
+    if "\x00" in text:
+        raise ValueError("must not contain NUL characters")
+    return text
+
+
+ImgPath = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH), AfterValidator(storable)]
+QueryText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
+ImageId = Annotated[int, Path(ge=1, le=MAX_ID)]
+PageCursor = Annotated[str | None, Query(max_length=MAX_CURSOR, description="`next` of the page before.")]
+
+
+def service_of(request: Request) -> Service:
+    """Return the running service."""
+    return cast("Service", request.app.state.service)
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+
+
+def database_session(service: ServiceDep) -> Iterator[Session]:
+    """Yield a session; no connection is taken before its first use."""
+    with service.database.session() as session:
+        yield session
+
+
+SessionDep = Annotated[Session, Depends(database_session)]
+
+
+def wants_json(request: Request) -> bool:
+    """Return whether the client would rather have JSON than a picture."""
+    return prefers_json(request.headers.get("accept", ""))
+
+
+WantsJson = Annotated[bool, Depends(wants_json)]
+
+
+def query_picture(
+    service: ServiceDep,
+    image: Annotated[UploadFile, File(description="A picture: PNG, JPEG, WebP, AVIF, GIF, BMP or TIFF.")],
+) -> RGBAImage:
+    """Return the working copy of an uploaded picture.
+
+    It is decoded by the limited child process, from a staging file that is gone afterwards. Raises ImageError.
+    """
+    with service.objects.stage(service.settings.max_image_bytes) as staged:
+        shutil.copyfileobj(image.file, staged, COPY_BYTES)
+        staged.flush()
+        decoded = service.decoder.decode(staged.path)
+    return read_working_copy(decoded.working_copy)
+
+
+QueryPicture = Annotated[RGBAImage, Depends(query_picture)]
+
+
+def query_subject(
+    service: ServiceDep,
+    picture: QueryPicture,
+    cutout: Annotated[
+        CutoutOption, Query(description="`auto` removes an opaque picture's background first.")
+    ] = CutoutOption.none,
+) -> RGBAImage:
+    """Return the uploaded picture as colours are to be compared: as it is, or its cut-out if that is asked for."""
+    if cutout is CutoutOption.none or picture[..., 3].min() < 255:
+        return picture
+    return apply_mask(picture, subject_mask(service.models.masker(), picture).mask)
+
+
+QuerySubject = Annotated[RGBAImage, Depends(query_subject)]
