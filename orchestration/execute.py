@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import structlog
 
 from orchestration.definitions import defs
 from orchestration.jobs import NEED_RANGE
@@ -39,6 +40,8 @@ def _plain(event: dg.DagsterEvent) -> dict[str, Any]:
 
 def main() -> int:
     """Run the jobs named on the command line, in that order, and stop at the first that fails."""
+    # Standard output is for materialisations alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with dg.DagsterInstance.get() as instance:
         return 0 if all(execute(instance, job) for job in sys.argv[1:]) else 1
 

@@ -40,7 +40,7 @@ def collage_response(
 def _tiles(session: Session, objects: ObjectStore, shown: Sequence[Shown]) -> list[Tile]:
     images = images_by_id(session, [one.image_id for one in shown])
     cutouts = active_cutouts(session, [one.image_id for one in shown if one.as_cutout])
-    session.rollback()  # the connection is free while files are read and drawn
+    session.close()  # the connection is free while files are read and drawn
     # An image that was cleared in this very moment has no tile.
     return [
         Tile(compared_picture(objects, images[one.image_id], cutouts.get(one.image_id)), one.label)

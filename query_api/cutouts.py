@@ -20,8 +20,8 @@ from lib.storage import ledger
 from lib.storage.features import NewCutout, active_cutout, put_cutout
 from lib.storage.objects import ObjectStore
 from lib.storage.tables import Cutout, Image
-from query_api.serving_models import OneAtATime
 from query_api.service import Service
+from query_api.serving_models import OneAtATime
 
 OWN_ALPHA_SIDE = 320
 
@@ -52,7 +52,7 @@ def cutout_of(service: Service, session: Session, image: Image) -> NewCutout:
     if stored is not None:
         x0, y0, x1, y1 = stored.box
         return NewCutout(stored.mask_sha256, stored.origin, (x0, y0, x1, y1), stored.coverage)
-    session.rollback()  # gives the connection back while the model works
+    session.close()  # gives the connection back while the model works
     masker = service.models.masker()
     found = subject_mask(masker, read_working_copy(service.objects.read(image.working_copy_sha256)))
     new = NewCutout(

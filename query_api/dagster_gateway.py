@@ -193,9 +193,7 @@ class DagsterGateway:
 
     async def _ask(self, query: str, variables: Mapping[str, Any]) -> Any:
         try:
-            reply = await self._client.post(
-                f"{self._endpoint}/graphql", json={"query": query, "variables": variables}
-            )
+            reply = await self._client.post(f"{self._endpoint}/graphql", json={"query": query, "variables": variables})
         except httpx.TransportError as error:
             raise DagsterAway("Dagster does not answer") from error
         if reply.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from lib import errors
+from query_api.cursors import InvalidCursor
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ class RunFailed(errors.VitrineError):
 
     def __init__(self, run_id: str, run_url: str, status: str, counts: Mapping[str, Any]) -> None:
         super().__init__(f"the run ended as {status}; what it had done until then is kept")
-        self.members = {**counts, "run_id": run_id, "run_url": run_url, "status": status}
+        self.members = {**counts, "run_id": run_id, "run_url": run_url}
 
 
 PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
@@ -69,6 +70,7 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
     JobsUnavailable: Problem(
         503, "jobs-unavailable", "Dagster is away: the request is queued, look again with its id", 15
     ),
+    InvalidCursor: Problem(422, "invalid-cursor", "Begin again without a cursor"),
     RunFailed: Problem(500, "run-failed", "Look at the run in the Dagster UI, then ask again"),
     errors.VitrineError: Problem(500, "internal", "This is a fault of Vitrine: see its log"),
 }
@@ -84,16 +86,24 @@ HTTP_TITLES = {
 
 
 def problem_response(
-    problem: Problem, detail: str = "", headers: Mapping[str, str] | None = None, **members: Any
+    problem: Problem,
+    detail: str = "",
+    *,
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """Return a problem as ``application/problem+json``; ``members`` are extension members."""
-    body = {"type": f"urn:vitrine:problem:{problem.name}", "title": problem.title, "status": problem.status}
+    body: dict[str, Any] = {
+        "type": f"urn:vitrine:problem:{problem.name}",
+        "title": problem.title,
+        "status": problem.status,
+    }
     if detail:
         body["detail"] = detail
     sent = dict(headers or {})
     if problem.retry_after_s is not None:
         sent["Retry-After"] = str(problem.retry_after_s)
-    return JSONResponse(body | members, problem.status, sent, media_type="application/problem+json")
+    return JSONResponse(body | dict(members or {}), problem.status, sent, media_type="application/problem+json")
 
 
 def problem_of(error: errors.VitrineError) -> Problem:
@@ -119,15 +129,15 @@ def vitrine_problem(error: errors.VitrineError) -> JSONResponse:
     problem = problem_of(error)
     if isinstance(error, errors.ImageError):
         # A decoder's own words name temporary files; the short reason is enough.
-        return problem_response(problem, reason=error.reason)
+        return problem_response(problem, members={"reason": error.reason})
     if isinstance(error, errors.DatabaseUnavailable | errors.ObjectMissing):
         log.warning(problem.name, error=str(error))  # paths and addresses are for the owner's log
         return problem_response(problem)
     if isinstance(error, JobsUnavailable):
         links = {"request_id": error.request_id, "request_url": f"/v1/requests/{error.request_id}"}
-        return problem_response(problem, str(error), **links)
+        return problem_response(problem, str(error), members=links)
     members = error.members if isinstance(error, RunFailed) else {}
-    return problem_response(problem, str(error), **{key: value for key, value in members.items() if key != "status"})
+    return problem_response(problem, str(error), members=members)
 
 
 # Starlette hands every handler a bare Exception; each is registered for the type that it expects.
@@ -140,7 +150,7 @@ def _vitrine_error(_request: Request, error: Exception) -> JSONResponse:
 def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    return problem_response(INVALID, errors=_where_and_what(error.errors()))
+    return problem_response(INVALID, members={"errors": _where_and_what(error.errors())})
 
 
 def _where_and_what(found: Sequence[Any]) -> list[dict[str, str]]:

@@ -10,8 +10,10 @@ from typing import Self
 
 import structlog
 
+from lib.arrays import Mask
 from lib.cli.library import OpenLibrary, open_library
 from lib.errors import DatabaseUnavailable, VitrineError
+from lib.images.background import decode_mask_png
 from lib.images.decoding import DecodeLimits, Decoder
 from lib.models.registry import Role
 from lib.settings import Settings
@@ -33,9 +35,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.objects = ObjectStore(settings.home_path)
-        self.decoder = Decoder(
-            DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-        )
+        self.decoder = Decoder(DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels))
         self.models = ServingModels(settings.home_path, settings.device)
         self.dagster = DagsterGateway(settings.dagster_endpoint)
         self._library: OpenLibrary | None = None
@@ -51,6 +51,10 @@ class Service:
             # A fresh error each time: a raised one collects the traceback of every request.
             raise type(self._trouble)(str(self._trouble))
         return library.database
+
+    def read_mask(self, sha256: str) -> Mask:
+        """Return a stored mask. Raises ObjectMissing."""
+        return decode_mask_png(self.objects.read(sha256))
 
     def __enter__(self) -> Self:
         """Start opening the library, and return at once."""

@@ -1,0 +1,26 @@
+"""``python -m query_api``: the query API on the port of the settings, until it is told to stop."""
+
+import uvicorn
+
+from lib.settings import Settings
+from query_api.app import create_app
+
+GRACE_S = 5  # a client that waits for a run for hours must not keep the server from stopping
+
+
+def main() -> None:
+    """Serve."""
+    settings = Settings()
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+if __name__ == "__main__":
+    main()

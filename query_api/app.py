@@ -1,0 +1,46 @@
+"""The query API, assembled: start here.
+
+A request passes the middleware from the bottom of ``create_app`` up, then its route; an error becomes a problem.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from lib.settings import Settings
+from query_api.errors import install_error_handlers
+from query_api.middleware import Gatekeeper, HeadAsGet, LegacyNotice
+from query_api.routes import health, images, jobs, legacy, library, merges, search
+from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
+from query_api.service import Service
+
+FORM_OVERHEAD_BYTES = 1 << 16
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the query API over the library of ``settings``; the library is opened when the server starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with Service(settings) as service:
+            app.state.service = service
+            yield
+            await service.dagster.close()
+
+    app = FastAPIOffline(
+        title="Vitrine",
+        version=health.vitrine_version(),
+        summary="Search a visual library by picture, by words and by colour.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        max_body_size=settings.max_image_bytes + FORM_OVERHEAD_BYTES,
+    )
+    for module in (health, images, search, merges, jobs, library, legacy):
+        app.include_router(module.router)
+    install_error_handlers(app)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Gatekeeper, changing_gets=CHANGING_GETS, api_host=settings.api_host)
+    app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
+    return app

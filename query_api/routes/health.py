@@ -1,0 +1,39 @@
+"""Whether the server lives, whether it can answer queries, and which version it is."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+import sqlalchemy as sa
+from fastapi import APIRouter
+
+from query_api.dependencies import ServiceDep
+
+router = APIRouter(tags=["health"])
+UNINSTALLED = "0.1.0"  # a checkout that runs without being installed
+
+
+def vitrine_version() -> str:
+    """Return the version of this software."""
+    try:
+        return version("vitrine")
+    except PackageNotFoundError:
+        return UNINSTALLED
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """Say that the process lives; it needs nothing else for that."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+def readyz(service: ServiceDep) -> dict[str, str | dict[str, str]]:
+    """Say that queries can be answered, or 503 with what is missing and, where a person must act, the command."""
+    with service.database.session() as session:
+        session.execute(sa.select(1))
+    return {"status": "ready", "models": service.models.require_all()}
+
+
+@router.get("/version")
+async def running_version() -> dict[str, str]:
+    """Return the version of this software."""
+    return {"version": vitrine_version()}
