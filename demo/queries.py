@@ -16,7 +16,7 @@ READY_TIMEOUT_S = 120.0
 TEXT_QUERY = "a dog"
 ABOUT = picture_named("giraffe")
 OTHER = picture_named("zebra")
-COLORFUL = picture_named("clownfish")
+COLORFUL = picture_named("strawberry2")
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def _ask_searches(asker: Asker) -> None:
     asker.picture(f'words: "{TEXT_QUERY}"', "/get_top_25_clip_similar", "words.png", json={"text_query": TEXT_QUERY})
     for question, path, name, picture in (
         ("look", "/get_top_24_resnet_similar", "look.png", ABOUT),
-        ("similar colours", "/find_all_similar_by_lab", "similar_colors.png", COLORFUL),
-        ("complementary colours", "/find_all_complementary", "complementary_colors.png", COLORFUL),
+        ("similar colours", "/find_all_similar_by_lab?cutout=auto", "similar_colors.png", COLORFUL),
+        ("complementary colours", "/find_all_complementary?cutout=auto", "complementary_colors.png", COLORFUL),
     ):
         upload = {"image": (picture.file, picture.data, picture.content_type)}
         asker.picture(f"{question}: {picture.file}", path, name, files=upload)

@@ -120,7 +120,8 @@ def _materialize(library: OpenLibrary, processes: Processes) -> dict[str, dict[s
             [sys.executable, "-m", "orchestration.execute", "scrape", "derive", "index"],
             stdout=out,
             stderr=err,
-            env=processes.environment,
+            # Thumbnails in the metadata are for later, when `make up` serves them on its usual port.
+            env={**processes.environment, "VITRINE_API_PORT": str(Settings().api_port)},
         )
         try:
             _show_progress(library, child)
@@ -192,9 +193,8 @@ def _counts(counts: dict[str, int]) -> str:
 def _print_answers(answers: list[Answer]) -> None:
     table = Table("query", "answer", "seconds", "file", title="What was asked")
     for answer in answers:
-        table.add_row(
-            answer.question, answer.summary, f"{answer.seconds:.2f}", _short(answer.file) if answer.file else ""
-        )
+        file = answer.file.name if answer.file else ""
+        table.add_row(answer.question, answer.summary, f"{answer.seconds:.2f}", file)
     console.print(table)
 
 

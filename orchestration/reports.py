@@ -16,7 +16,7 @@ MAX_FAILURES = 20
 def samples_table(settings: Settings, image_ids: Sequence[int]) -> dg.MarkdownMetadataValue:
     """Return thumbnails of some images as a one-row Markdown table of under 1,000 characters."""
     if not image_ids:
-        return dg.MetadataValue.md("nothing new")
+        return dg.MetadataValue.md("no images yet")
     base = f"http://{settings.api_host}:{settings.api_port}/v1/images"
     cells = [f"![{image_id}]({base}/{image_id}/thumbnail?w=96)" for image_id in image_ids]
     while len(_row(cells)) >= MAX_INLINE:

@@ -23,6 +23,7 @@ from lib.images.background import decode_mask_png
 from lib.images.decoding import read_working_copy
 from lib.models.registry import STAGE_OF_ROLE, ModelSpec, Role, model_by_spec_id
 from lib.storage import ledger, models
+from lib.storage.images import newest_ids
 from orchestration.partitions import BUCKET_COUNT, bucket_numbers
 from orchestration.reports import failures_table, samples_table
 from orchestration.resources import Library
@@ -229,6 +230,7 @@ def _metadata(library: Library, stage: Stage[Any], buckets: Sequence[int], repor
     with library.database.session() as session:
         model = models.require_active(session, stage.role)
         failures = ledger.failures(session, stage=stage.name, limit=20)
+        shown = report.sample_ids or newest_ids(session, MAX_SAMPLES)
     counts = _count(library, stage, buckets)
     return {
         "done": counts.done,
@@ -241,6 +243,6 @@ def _metadata(library: Library, stage: Stage[Any], buckets: Sequence[int], repor
         "images_per_s": round(report.processed / report.seconds, 2) if report.processed else 0.0,
         "model": model.name,
         "spec_id": model.spec_id,
-        "samples": samples_table(library.settings, report.sample_ids),
+        "samples": samples_table(library.settings, shown),
         "failures": failures_table(failures),
     }

@@ -17,6 +17,7 @@ from lib.storage import images, models
 from lib.storage.database import Database, database_urls, prepare
 from lib.storage.objects import ObjectStore
 from lib.storage.tables import Base, Image
+from tests.demo_library import Demo, open_folder, run_demo
 
 DATA = Path(__file__).parent / "data"
 AddImage = Callable[..., Image]
@@ -91,3 +92,10 @@ def add_image(database: Database, objects: ObjectStore, decoder: Decoder) -> Add
             return image
 
     return add
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """The demo, run once in a fresh home as `make demo` does it."""
+    with open_folder("demo") as home:
+        yield Demo(home, run_demo(home))

@@ -3,15 +3,12 @@
 import hashlib
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +23,6 @@ from demo.catalog import all_pictures
 from demo.serve import demo_source, in_background
 from lib.cli.environment import process_environment
 from lib.cli.library import OpenLibrary, open_library, upsert_sources
-from lib.cli.ports import free_port
 from lib.color.difference import ciede2000
 from lib.color.spaces import lab_from_srgb
 from lib.embedding.encoder import load_text_encoder
@@ -38,49 +34,11 @@ from lib.storage.embeddings import embeddings
 from lib.storage.images import count_images
 from lib.storage.objects import ObjectStore
 from lib.storage.sources import count_image_urls
+from tests.demo_library import Demo, open_folder, run_demo
 from tests.snapshot import snapshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, pytest.mark.timeout(900)]
 REASONS = {"noai_header": "noai", "undecodable": "truncated"}
-
-
-@dataclass(frozen=True)
-class Demo:
-    """A library that the demo made, and what the demo printed."""
-
-    home: Path
-    printed: str
-
-    @property
-    def site_port(self) -> int:
-        """The port that the demo keeps for its web site."""
-        return int((self.home / "site_port").read_text())
-
-
-def run_demo(home: Path) -> str:
-    """Run the demo as `make demo` does, and return what it printed."""
-    environment = {**os.environ, "VITRINE_HOME": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-m", "demo"], env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@contextmanager
-def open_folder(name: str) -> Iterator[Path]:
-    """Yield a new folder that the embedded server's own user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="vitrine-test-"))
-    folder.chmod(0o755)
-    yield folder / name
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
-    """The demo, run once in a fresh home."""
-    with open_folder("demo") as home:
-        yield Demo(home, run_demo(home))
 
 
 @pytest.fixture
@@ -256,7 +214,7 @@ def _command(process: psutil.Process, name: str) -> str:
 
 def test_a_scrape_that_is_killed_again_and_again_ends_in_the_same_library(demo: Demo, tmp_path: Path) -> None:
     """Kill -9 of the browser, of the run, of Postgres, in the middle of scraping; then run to the end."""
-    log, port = tmp_path / "site.jsonl", free_port()
+    log, port = tmp_path / "site.jsonl", demo.site_port  # the port is part of every URL and page
     with open_folder("killed") as home:
         for kind, after_images in (("browser", 10), ("run", 30), ("postgres", 70)):
             interrupt(home, log, port, kind, after_images)

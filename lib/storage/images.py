@@ -117,6 +117,11 @@ def list_images(session: Session, *, after_id: int | None, limit: int) -> list[I
     return list(session.scalars(statement))
 
 
+def newest_ids(session: Session, limit: int) -> list[int]:
+    """Return the ids of the newest live images, newest first."""
+    return [image.id for image in list_images(session, after_id=None, limit=limit)]
+
+
 def count_images(session: Session) -> int:
     """Return how many live images there are."""
     return session.scalar(sa.select(sa.func.count()).select_from(Image).where(Image.cleared_in.is_(None))) or 0

@@ -320,6 +320,7 @@ def _decode_limits(settings: Settings) -> DecodeLimits:
 def _metadata(library: Library, report: ScrapeReport) -> dict[str, Any]:
     with library.database.session() as session:
         total = images.count_images(session)
+        shown = report.sample_ids or images.newest_ids(session, MAX_SAMPLES)
     return {
         "dagster/row_count": total,
         "pages": report.pages,
@@ -329,5 +330,5 @@ def _metadata(library: Library, report: ScrapeReport) -> dict[str, Any]:
         "refused": report.refused,
         "failed": report.failed,
         "refused_by_reason": dg.MetadataValue.json(dict(report.by_reason)),
-        "samples": samples_table(library.settings, report.sample_ids),
+        "samples": samples_table(library.settings, shown),
     }

@@ -102,9 +102,7 @@ class Seed:
             if mask is not None:
                 rgba_mask = self.objects.put(encode_mask_png(mask))
                 spec_id = model_spec("matting", "packaged").spec_id
-                put_cutout(
-                    session, image.id, spec_id, NewCutout(rgba_mask, "alpha", subject_box(mask), coverage(mask))
-                )
+                put_cutout(session, image.id, spec_id, NewCutout(rgba_mask, "alpha", subject_box(mask), coverage(mask)))
                 work = ledger.Work(STAGE_OF_ROLE["matting"], spec_id, run_id="")
                 ledger.record_on_request(session, work, image.id, image.working_copy_sha256)
             seen = rgba if mask is None else apply_mask(rgba, mask)

@@ -52,8 +52,7 @@ def test_a_process_that_ends_is_reported_with_the_end_of_its_log(tmp_path: Path)
 
 def test_leaving_ends_a_process_that_will_not_listen(tmp_path: Path) -> None:
     stubborn = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "print('deaf', flush=True); time.sleep(600)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True); time.sleep(600)"
     )
     with Processes(tmp_path, {}) as processes:
         processes.stop_timeout_s = 0.5

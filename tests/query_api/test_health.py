@@ -1,0 +1,63 @@
+"""Whether the server says truly that it lives, and what it lacks."""
+
+import time
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from lib.storage.objects import ObjectStore
+from tests.query_api.conftest import Seed, library_settings, running_api, wait_for
+
+STARTED_WITHIN_S = 10.0  # 3 s on an idle machine; tests share theirs
+
+
+def test_a_ready_server_names_its_models(api: httpx.Client) -> None:
+    body = api.get("/readyz").json()
+    assert body["status"] == "ready"
+    assert body["models"]["clip"] == "conse-lite2-minilm"
+    assert set(body["models"]) == {"clip", "resnet", "matting"}
+
+
+def test_the_version_is_told(api: httpx.Client) -> None:
+    assert api.get("/version").json()["version"]
+
+
+def test_a_starting_server_lives_before_it_is_ready_and_says_when_to_come_back(seed: Seed, tmp_path: Path) -> None:
+    started = time.monotonic()
+    with running_api(library_settings(seed, "http://127.0.0.1:9"), log=tmp_path / "log") as client:
+        assert time.monotonic() - started < STARTED_WITHIN_S
+        reply = client.post("/get_top_25_clip_similar", json={"text_query": "a dog"})
+        assert reply.status_code == 503
+        assert int(reply.headers["retry-after"]) > 0
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert client.get("/readyz").status_code == 503
+
+
+def test_missing_weights_are_said_with_the_command_that_gets_them(seed: Seed, tmp_path: Path) -> None:
+    settings = library_settings(seed, "http://127.0.0.1:9") | {
+        "VITRINE_HOME": str(tmp_path),
+        "VITRINE_PROFILE": "standard",
+    }
+    settings["DATABASE_URL"] = settings["DATABASE_URL"].replace("query_api_tests", "query_api_standard")
+    with seed.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("CREATE DATABASE query_api_standard")
+    with running_api(settings, log=tmp_path / "log") as client:
+        wait_for(lambda: "weights-missing" in client.get("/readyz").text, 30)
+        reply = client.get("/readyz")
+        assert reply.status_code == 503
+        assert "python -m lib.cli models pull standard" in reply.json()["detail"]
+        assert client.get("/v1/images").json()["items"] == []
+
+
+@pytest.mark.parametrize("path", ["/v1/images", "/readyz"])
+def test_a_database_that_is_away_is_a_problem_and_no_crash(path: str, tmp_path: Path) -> None:
+    ObjectStore(tmp_path)
+    settings = {"VITRINE_HOME": str(tmp_path), "DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:9/none"}
+    with running_api(settings, log=tmp_path / "log") as client:
+        reply = client.get(path)
+        assert reply.status_code == 503
+        assert reply.headers["retry-after"]
+        assert reply.json()["type"] == "urn:vitrine:problem:database-unavailable"
+        assert "secret" not in reply.text
+        assert client.get("/livez").is_success
