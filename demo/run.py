@@ -22,7 +22,7 @@ from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.library import OpenLibrary, open_library, upsert_sources
 from lib.cli.processes import Processes, ProcessFailed
-from lib.cli.up import DEMO_HOME, SITE_PORT_FILE, start_api
+from lib.cli.up import DEMO_HOME, SITE_PORT_FILE, start_api, start_demo_site
 from lib.errors import InsufficientSpace
 from lib.models.registry import STAGE_OF_ROLE
 from lib.scraping.site import Site
@@ -57,7 +57,7 @@ def run(profile: Profile) -> None:
         f"Library [bold]{_short(home)}[/], models of the [bold]{profile}[/] profile" + _stand_in_note(profile)
     )
     with open_library(settings) as library, _processes(library) as processes:
-        _start_site(processes, site_port, home)
+        start_demo_site(processes, settings)
         upsert_sources(library.database, [Site.model_validate(demo_source(site_port))])
         start_api(processes, settings)
         materialized = _materialize(library, processes)
@@ -103,11 +103,6 @@ def _processes(library: OpenLibrary) -> Iterator[Processes]:
     environment = process_environment(library.settings, library.urls)
     with Processes(library.settings.home_path / "logs", environment) as processes:
         yield processes
-
-
-def _start_site(processes: Processes, port: int, home: Path) -> None:
-    processes.start("site", "demo.serve", "--port", str(port), "--log", str(home / "site.jsonl"))
-    processes.wait_until(lambda: not ports.is_free(port), name="site", timeout_s=20)
 
 
 def _materialize(library: OpenLibrary, processes: Processes) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ For the command line and for scripts: the run, its events and its metadata are i
 materialisation is one line of JSON on standard output.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping
@@ -13,15 +14,23 @@ import dagster as dg
 import structlog
 
 from orchestration.definitions import defs
-from orchestration.jobs import NEED_RANGE
-from orchestration.partitions import ALL_BUCKETS_TAGS
+from orchestration.jobs import ALL_JOBS, DERIVED, NEED_RANGE
+from orchestration.partitions import ALL_BUCKETS_TAGS, BUCKET_KEYS
 
 
-def execute(instance: dg.DagsterInstance, job: str, config: Mapping[str, Any] | None = None) -> bool:
-    """Run one job, print what it materialised, and return whether it succeeded."""
-    tags = dict(ALL_BUCKETS_TAGS) if job in NEED_RANGE else {}
-    result = defs.resolve_job_def(job).execute_in_process(
-        instance=instance, tags=tags, run_config=config, raise_on_error=False
+def execute(
+    instance: dg.DagsterInstance, job: str, *, tags: Mapping[str, str] = ALL_BUCKETS_TAGS, force: bool = False
+) -> bool:
+    """Run one job, print what it materialised, and return whether it succeeded.
+
+    ``tags`` name the range of buckets, for jobs that have any; ``force`` computes again what is there.
+    """
+    definition = defs.resolve_job_def(job)
+    result = definition.execute_in_process(
+        instance=instance,
+        tags=dict(tags) if job in NEED_RANGE else {},
+        run_config=_forced(definition) if force else None,
+        raise_on_error=False,
     )
     printed: set[str] = set()
     for event in result.get_asset_materialization_events():
@@ -33,17 +42,40 @@ def execute(instance: dg.DagsterInstance, job: str, config: Mapping[str, Any] | 
     return result.success
 
 
+def _forced(job: dg.JobDefinition) -> dict[str, Any]:
+    derived = [node.name for node in job.nodes if node.name in DERIVED]
+    return {"ops": {name: {"config": {"force": True}} for name in derived}}
+
+
 def _plain(event: dg.DagsterEvent) -> dict[str, Any]:
     metadata = event.step_materialization_data.materialization.metadata
     return {key: value.value for key, value in metadata.items()}
 
 
+def bucket_range(text: str) -> dict[str, str]:
+    """Return the tags that stand for a range of buckets.
+
+    >>> bucket_range("00:03")["dagster/asset_partition_range_end"]
+    '03'
+    """
+    first, _, last = text.partition(":")
+    if first not in BUCKET_KEYS or (last or first) not in BUCKET_KEYS:
+        raise argparse.ArgumentTypeError(f"buckets are {BUCKET_KEYS[0]} to {BUCKET_KEYS[-1]}, a range is 00:07")
+    return dict(zip(ALL_BUCKETS_TAGS, (first, last or first), strict=True))
+
+
 def main() -> int:
     """Run the jobs named on the command line, in that order, and stop at the first that fails."""
+    parser = argparse.ArgumentParser(prog="python -m orchestration.execute", description=__doc__)
+    parser.add_argument("jobs", nargs="+", choices=sorted(job.name for job in ALL_JOBS), metavar="JOB")
+    parser.add_argument("--buckets", type=bucket_range, default=dict(ALL_BUCKETS_TAGS), metavar="FIRST:LAST")
+    parser.add_argument("--force", action="store_true", help="compute again what is there")
+    wanted = parser.parse_args()
     # Standard output is for materialisations alone.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with dg.DagsterInstance.get() as instance:
-        return 0 if all(execute(instance, job) for job in sys.argv[1:]) else 1
+        runs = (execute(instance, job, tags=wanted.buckets, force=wanted.force) for job in wanted.jobs)
+        return 0 if all(runs) else 1
 
 
 if __name__ == "__main__":

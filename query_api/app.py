@@ -5,17 +5,19 @@ A request passes the middleware from the bottom of ``create_app`` up, then its r
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from lib.settings import Settings
 from query_api.errors import install_error_handlers
-from query_api.middleware import Gatekeeper, HeadAsGet, LegacyNotice
+from query_api.middleware import BodyLimit, Gatekeeper, HeadAsGet, LegacyNotice
 from query_api.routes import health, images, jobs, legacy, library, merges, search
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import Service
 
+JSON_BYTES = 1 << 20
 FORM_OVERHEAD_BYTES = 1 << 16
 
 
@@ -35,12 +37,22 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Search a visual library by picture, by words and by colour.",
         lifespan=lifespan,
         redirect_slashes=False,
-        max_body_size=settings.max_image_bytes + FORM_OVERHEAD_BYTES,
     )
     for module in (health, images, search, merges, jobs, library, legacy):
         app.include_router(module.router)
     install_error_handlers(app)
+    app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))
     app.add_middleware(HeadAsGet)
     app.add_middleware(Gatekeeper, changing_gets=CHANGING_GETS, api_host=settings.api_host)
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
     return app
+
+
+def body_limit(max_image_bytes: int, content_type: str) -> int:
+    """Return the most bytes that a request body of this type may have.
+
+    >>> body_limit(50_000_000, "application/json")
+    1048576
+    """
+    is_form = content_type.lower().startswith("multipart/form-data")
+    return max_image_bytes + FORM_OVERHEAD_BYTES if is_form else JSON_BYTES

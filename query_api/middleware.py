@@ -1,14 +1,16 @@
-"""What happens to a request before any route sees it, as plain ASGI: who may ask, HEAD, legacy paths.
+"""What happens to a request before any route sees it, as plain ASGI: who may ask, how much may be sent,
+HEAD, legacy paths.
 
 The GETs that change something are the predecessor's; a browser must not be brought to send them, or any POST, by
 another site's page. Reading is free: pages of the Dagster UI show our thumbnails.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from query_api.errors import Problem, problem_response
@@ -16,6 +18,8 @@ from query_api.errors import Problem, problem_response
 CROSS_SITE = Problem(403, "cross-site", "Send this from Vitrine's own pages or from a program, not from another site")
 UNKNOWN_HOST = Problem(403, "unknown-host", "Use the host name that VITRINE_API_HOST sets, or localhost")
 PREFETCH = Problem(403, "prefetch", "Ask for this when it is wanted: a prefetch changes nothing")
+TOO_LARGE = Problem(413, "request-too-large", "Send a smaller request")
+HANG_UP = {"Connection": "close"}  # what is left of the body is not read
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -89,6 +93,38 @@ class HeadAsGet:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         await self._app({**scope, "method": "GET"}, receive, without_body)
+
+
+class BodyLimit:
+    """Refuses a body that is larger than its type may be, as a problem, before or while it arrives."""
+
+    def __init__(self, app: ASGIApp, limit_for: Callable[[str], int]) -> None:
+        """``limit_for`` returns the most bytes for a ``Content-Type``."""
+        self._app = app
+        self._limit_for = limit_for
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse at once by Content-Length; without one, count."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        limit = self._limit_for(headers.get("content-type", ""))
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > limit:
+            await problem_response(TOO_LARGE, headers=HANG_UP)(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(TOO_LARGE.status, headers=HANG_UP)
+            return message
+
+        await self._app(scope, counted, send)
 
 
 class LegacyNotice:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import signal
 import subprocess
@@ -157,6 +158,22 @@ def test_a_second_run_costs_nothing(demo: Demo) -> None:
     assert snapshot(demo.home, demo.site_port) == before
     bodies = [line for line in ledger.read(log)[served:] if line["status"] == 200 and line["path"] != "/robots.txt"]
     assert bodies == []
+
+
+def test_a_backfill_of_some_buckets_works_by_command(demo: Demo, session: Session) -> None:
+    command = ["run", "embed_clip", "--buckets", "00:03", "--force", "--home", str(demo.home)]
+    done = subprocess.run([sys.executable, "-m", "lib.cli", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    metadata = json.loads(done.stdout.splitlines()[-1])["metadata"]
+    inside = session.scalar(sa.text("SELECT count(*) FROM images WHERE first_byte % 16 <= 3"))
+    assert metadata["processed"] == metadata["done"] == inside
+
+
+def test_a_bucket_that_does_not_exist_is_said_plainly(demo: Demo) -> None:
+    command = ["run", "embed_clip", "--buckets", "00:99", "--home", str(demo.home)]
+    done = subprocess.run([sys.executable, "-m", "lib.cli", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "buckets are 00 to 0f" in done.stderr
 
 
 @contextmanager

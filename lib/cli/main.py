@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from lib.cli import models as models_command
+from lib.cli import run as run_command
 from lib.cli import up as up_command
 from lib.errors import VitrineError
 from lib.settings import Profile, Settings
@@ -45,3 +46,16 @@ def up(home: HomeOption = None) -> None:
     """Run the API, the Dagster UI, its daemon and the database until Ctrl-C; on the demo's library if it exists."""
     with told_plainly():
         up_command.run(Settings(home=home or up_command.default_home(Settings())))
+
+
+@app.command()
+def run(
+    jobs: Annotated[list[str], typer.Argument(help="scrape, derive, index, embed_clip, retry_failures, ...")],
+    buckets: Annotated[str, typer.Option(help="A backfill of some buckets only: 03, or 00:07.")] = "00:0f",
+    force: Annotated[bool, typer.Option(help="Compute again what is there.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Run Dagster jobs here and now, one after the other; they show in the Dagster UI like any other run."""
+    with told_plainly():
+        settings = Settings(home=home or up_command.default_home(Settings()))
+        raise typer.Exit(run_command.run(settings, jobs, buckets=buckets, force=force))

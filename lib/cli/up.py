@@ -20,6 +20,7 @@ from lib.settings import Settings
 
 console = Console()
 API_TIMEOUT_S = 30.0
+SITE_TIMEOUT_S = 20.0
 DEMO_HOME = "demo"
 SITE_PORT_FILE = "site_port"
 DAGSTER_TIMEOUT_S = 120.0
@@ -73,11 +74,11 @@ def with_demo_site(settings: Settings) -> Settings:
 
 
 def start_demo_site(processes: Processes, settings: Settings) -> None:
-    """Serve the demo's web site in the demo's library, so that scraping it again works."""
+    """Serve the demo's web site in the demo's library, unless it is being served; elsewhere do nothing."""
     port_file = settings.home_path / SITE_PORT_FILE
-    if port_file.exists():
-        port, log = port_file.read_text(), settings.home_path / "site.jsonl"
-        processes.start("site", "demo.serve", "--port", port, "--log", str(log))
+    if port_file.exists() and ports.is_free(port := int(port_file.read_text())):
+        processes.start("site", "demo.serve", "--port", str(port), "--log", str(settings.home_path / "site.jsonl"))
+        processes.wait_until(lambda: not ports.is_free(port), name="site", timeout_s=SITE_TIMEOUT_S)
 
 
 def start_api(processes: Processes, settings: Settings) -> None:

@@ -1,0 +1,26 @@
+"""``vitrine run``: Dagster jobs from the command line, without the UI."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from lib.cli.environment import process_environment
+from lib.cli.library import open_library, upsert_sources_file
+from lib.cli.processes import Processes
+from lib.cli.up import start_demo_site, with_demo_site
+from lib.settings import Settings
+
+
+def run(settings: Settings, jobs: Sequence[str], *, buckets: str, force: bool) -> int:
+    """Run ``jobs`` in a process of their own, its output passed on, and return its exit code."""
+    settings = with_demo_site(settings)
+    with open_library(settings) as library:
+        upsert_sources_file(library)
+        environment = process_environment(settings, library.urls)
+        with Processes(settings.home_path / "logs", environment) as processes:
+            start_demo_site(processes, settings)
+            processes.start("reconcile", "orchestration.reconcile").wait()
+            command = [sys.executable, "-m", "orchestration.execute", *jobs, "--buckets", buckets]
+            command += ["--force"] if force else []
+            return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode

@@ -1,0 +1,39 @@
+"""A picture that kills its process ends as a row, and the rest is done."""
+
+import subprocess
+import sys
+import time
+
+import sqlalchemy as sa
+
+from lib.storage.ledger import MAX_CRASHES
+from lib.storage.tables import StageResult
+from orchestration.resources import Library
+from tests.conftest import AddImage
+
+MAX_RUNS = 10
+
+
+def run_until_it_ends(library: Library, url: str) -> int:
+    """Start runs, as retries of crashed ones do, until one comes to its end; return how many died before it."""
+    for deaths in range(MAX_RUNS):
+        arguments = [url, str(library.objects.home), f"run-{deaths}"]
+        done = subprocess.run([sys.executable, "-m", "tests.orchestration.killer", *arguments], check=False)
+        if done.returncode == 0:
+            return deaths
+        assert done.returncode == -9
+        time.sleep(0.2)  # until the server has noticed that the connection is gone
+    raise AssertionError(f"{MAX_RUNS} runs died")
+
+
+def test_one_killer_among_twelve_costs_itself_only(library: Library, server_url: str, add_image: AddImage) -> None:
+    killer = add_image("red")
+    innocent = [add_image("green", size=(100 + n, 100)) for n in range(11)]
+    deaths = run_until_it_ends(library, server_url)
+    with library.database.session() as session:
+        rows = session.scalars(sa.select(StageResult).where(StageResult.stage == "clip_embeddings")).all()
+    by_image = {row.image_id: row for row in rows}
+    assert by_image[killer.id].status == "dead"
+    assert "died" in (by_image[killer.id].error or "")
+    assert [by_image[image.id].status for image in innocent] == ["ok"] * len(innocent)
+    assert deaths == 1 + MAX_CRASHES  # once in a batch, then alone

@@ -1,0 +1,124 @@
+"""Images listed and described, and their files with the headers that keep browsers safe and caches right."""
+
+import hashlib
+import io
+
+import httpx2 as httpx
+import pytest
+from PIL import Image as PillowImage
+
+from tests.query_api.conftest import PICTURES, Seed
+
+
+def test_pages_of_the_list_show_every_image_once_newest_first(api: httpx.Client, ids: dict[str, int]) -> None:
+    seen, cursor = [], None
+    while True:
+        page = api.get("/v1/images", params={"limit": 3, **({"cursor": cursor} if cursor else {})}).json()
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert seen == sorted(ids.values(), reverse=True)
+    assert page["total"] == len(ids)
+
+
+def test_a_path_leads_to_its_image(api: httpx.Client, paths: dict[str, str], ids: dict[str, int]) -> None:
+    page = api.get("/v1/images", params={"img_path": paths["dog.png"]}).json()
+    assert [item["id"] for item in page["items"]] == [ids["dog.png"]]
+    assert api.get("/v1/images", params={"img_path": "library/none.png"}).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=201", "limit=x", "cursor=", "cursor=%00", "cursor=W10", "cursor=WzFlOTld", "img_path=%00"],
+)
+def test_a_query_that_makes_no_sense_is_refused(api: httpx.Client, query: str) -> None:
+    reply = api.get(f"/v1/images?{query}")
+    assert reply.status_code == 422
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("what", ["", "/file", "/thumbnail", "/cutout", "/similar"])
+@pytest.mark.parametrize("image_id", ["999999999", "9223372036854775807"])
+def test_an_unknown_image_is_not_found(api: httpx.Client, what: str, image_id: str) -> None:
+    assert api.get(f"/v1/images/{image_id}{what}").status_code == 404
+
+
+@pytest.mark.parametrize("image_id", ["0", "-1", "9223372036854775808", "x", "1e3", "..%2f..%2fetc%2fpasswd"])
+def test_what_is_no_id_is_refused(api: httpx.Client, image_id: str) -> None:
+    assert api.get(f"/v1/images/{image_id}/file").status_code in (404, 422)
+
+
+def test_an_image_is_described_with_all_that_was_derived(api: httpx.Client, ids: dict[str, int]) -> None:
+    body = api.get(f"/v1/images/{ids['dog.png']}").json()
+    assert body["cutout"]["origin"] == "alpha"
+    assert 0 < body["cutout"]["coverage"] < 1
+    assert body["colors"]["of_subject"] is True
+    assert sum(color["weight"] for color in body["colors"]["palette"]) == pytest.approx(1, abs=0.01)
+    assert {role: model["computed"] for role, model in body["models"].items()}["clip"] is True
+
+
+def test_the_file_is_the_very_bytes_and_can_run_nothing(api: httpx.Client, ids: dict[str, int]) -> None:
+    original = (PICTURES / "dog.png").read_bytes()
+    reply = api.get(f"/v1/images/{ids['dog.png']}/file")
+    assert reply.content == original
+    assert reply.headers["content-type"] == "image/png"
+    assert reply.headers["etag"] == f'"{hashlib.sha256(original).hexdigest()}"'
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in reply.headers["content-security-policy"]
+    assert "immutable" in reply.headers["cache-control"]
+
+
+@pytest.mark.parametrize("what", ["file", "thumbnail?w=64", "cutout"])
+def test_a_client_that_has_the_picture_is_not_sent_it_again(api: httpx.Client, ids: dict[str, int], what: str) -> None:
+    url = f"/v1/images/{ids['dog.png']}/{what}"
+    first = api.get(url)
+    for given in (first.headers["etag"], f"W/{first.headers['etag']}", f'"other", {first.headers["etag"]}', "*"):
+        again = api.get(url, headers={"If-None-Match": given})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+    assert api.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_a_file_can_be_asked_for_by_head(api: httpx.Client, ids: dict[str, int]) -> None:
+    reply = api.head(f"/v1/images/{ids['dog.png']}/file")
+    assert reply.content == b""
+    assert int(reply.headers["content-length"]) == (PICTURES / "dog.png").stat().st_size
+
+
+@pytest.mark.parametrize(("asked", "longest"), [(64, 64), (1, 32), (100_000, 160)])
+def test_a_thumbnail_fits_the_width_and_is_never_enlarged(
+    api: httpx.Client, ids: dict[str, int], asked: int, longest: int
+) -> None:
+    reply = api.get(f"/v1/images/{ids['red.png']}/thumbnail?w={asked}")
+    assert reply.headers["content-type"] == "image/webp"
+    picture = PillowImage.open(io.BytesIO(reply.content))
+    assert picture.format == "WEBP"
+    assert max(picture.size) == longest
+
+
+def test_a_cutout_is_transparent_around_the_subject(api: httpx.Client, ids: dict[str, int]) -> None:
+    reply = api.get(f"/v1/images/{ids['dog.png']}/cutout")
+    picture = PillowImage.open(io.BytesIO(reply.content))
+    assert picture.mode == "RGBA"
+    assert picture.getchannel("A").getextrema() == (0, 255)
+
+
+def test_similar_images_leave_out_the_image_itself(api: httpx.Client, ids: dict[str, int]) -> None:
+    results = api.get(f"/v1/images/{ids['dog.png']}/similar?k=3").json()["results"]
+    assert len(results) == 3
+    assert ids["dog.png"] not in [result["image_id"] for result in results]
+    distances = [result["distance"] for result in results]
+    assert distances == sorted(distances)
+
+
+def test_a_file_that_was_removed_by_hand_is_a_problem(api: httpx.Client, seed: Seed, ids: dict[str, int]) -> None:
+    digest = api.get(f"/v1/images/{ids['grey.png']}").json()["sha256"]
+    data = seed.objects.read(digest)
+    seed.objects.delete(digest)
+    try:
+        reply = api.get(f"/v1/images/{ids['grey.png']}/file")
+        assert (reply.status_code, reply.json()["type"]) == (500, "urn:vitrine:problem:file-missing")
+        assert str(seed.home) not in reply.text
+    finally:
+        seed.objects.put(data)
