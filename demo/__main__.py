@@ -1,6 +1,7 @@
 """``python -m demo``: the main job from beginning to end, on a web site of our own."""
 
 import argparse
+import signal
 import sys
 
 from demo.run import run
@@ -11,6 +12,7 @@ def main() -> int:
     """Run the demo; an error of ours is one line on standard error and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--profile", choices=["packaged", "standard"], default="packaged")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(parser.parse_args().profile)
     except VitrineError as error:

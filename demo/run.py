@@ -5,7 +5,6 @@ It leaves no process behind, and a second run finds nothing to do.
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from demo.serve import demo_source
 from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.library import OpenLibrary, open_library, upsert_sources
+from lib.cli.models import fetch_weights
 from lib.cli.processes import Processes, ProcessFailed
 from lib.cli.up import DEMO_HOME, SITE_PORT_FILE, start_api, start_demo_site
 from lib.errors import InsufficientSpace
@@ -46,16 +46,22 @@ def run(profile: Profile) -> None:
     """
     started = time.perf_counter()
     home = Settings().home_path
-    home = home if home.name == DEMO_HOME else home / DEMO_HOME
+    home = home if home.name.startswith(DEMO_HOME) else home / demo_home(profile)
     home.mkdir(parents=True, exist_ok=True)
     _require_space(home)
     site_port = kept_port(home / SITE_PORT_FILE)
     settings = Settings(
-        home=home, profile=profile, allowed_addresses=f"127.0.0.1:{site_port}", api_port=ports.free_port()
+        home=home,
+        profile=profile,
+        DATABASE_URL=None,
+        allowed_addresses=f"127.0.0.1:{site_port}",
+        api_port=ports.free_port(),
     )
     console.print(
         f"Library [bold]{_short(home)}[/], models of the [bold]{profile}[/] profile" + _stand_in_note(profile)
     )
+    if profile == "standard":
+        fetch_weights(profile, home)
     with open_library(settings) as library, _processes(library) as processes:
         start_demo_site(processes, settings)
         upsert_sources(library.database, [Site.model_validate(demo_source(site_port))])
@@ -71,6 +77,15 @@ def run(profile: Profile) -> None:
     )
     console.print(f"Collages: {_short(home / 'answers')}   pictures: {_short(home / 'library' / 'demo')}")
     console.print("[bold]make up[/] keeps it running: API on 8004, Dagster UI on 3000.")
+
+
+def demo_home(profile: Profile) -> str:
+    """Return the name of the demo's library of a profile: models never change under a library by themselves.
+
+    >>> demo_home("packaged"), demo_home("standard")
+    ('demo', 'demo-standard')
+    """
+    return DEMO_HOME if profile == "packaged" else f"{DEMO_HOME}-{profile}"
 
 
 def _stand_in_note(profile: Profile) -> str:
@@ -108,25 +123,17 @@ def _processes(library: OpenLibrary) -> Iterator[Processes]:
 def _materialize(library: OpenLibrary, processes: Processes) -> dict[str, dict[str, Any]]:
     """Materialise everything through Dagster in a process of its own, showing how far it is."""
     processes.start("reconcile", "orchestration.reconcile").wait()
-    output = library.settings.home_path / "logs" / "materialize.jsonl"
-    log = library.settings.home_path / "logs" / "materialize.log"
-    with output.open("wb") as out, log.open("wb") as err:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.execute", "scrape", "derive", "index"],
-            stdout=out,
-            stderr=err,
-            # Thumbnails in the metadata are for later, when `make up` serves them on its usual port.
-            env={**processes.environment, "VITRINE_API_PORT": str(Settings().api_port)},
-        )
-        try:
-            _show_progress(library, child)
-        finally:
-            if child.poll() is None:
-                child.terminate()
-                child.wait()
+    output = library.settings.home_path / "logs" / "materialized.jsonl"
+    # Thumbnails in the metadata are for later, when `make up` serves them on its usual port.
+    processes.environment["VITRINE_API_PORT"] = str(Settings().api_port)
+    child = processes.start("materialize", "orchestration.execute", "scrape", "derive", "index", stdout=output)
+    _show_progress(library, child)
     if child.returncode:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
-        raise ProcessFailed(f"materialising ended with code {child.returncode}; the whole log is in {log}\n{tail}")
+        log = processes.log_path("materialize")
+        raise ProcessFailed(
+            f"materialising ended with code {child.returncode}; the whole log is in {log}\n"
+            + processes.tail("materialize", lines=25)
+        )
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     return {line["asset"]: line["metadata"] for line in lines}
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Profile = Literal["packaged", "standard"]
@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(120_000_000, gt=0, description="A picture with more pixels (all frames) is refused.")
     restore_days: int = Field(7, ge=0, description="How long a cleared library can be restored.")
     min_free_bytes: int = Field(500_000_000, ge=0, description="Scraping pauses below this much free disk.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        # An empty variable is how one process tells another to use the embedded server, whatever .env says.
+        return value if value and value.get_secret_value() else None
 
     @cached_property
     def home_path(self) -> Path:

@@ -152,8 +152,22 @@ def _schedule_state(running: Running) -> str:
 
 
 def test_a_legacy_scrape_waits_and_answers_with_counts(running: Running) -> None:
-    with urllib.request.urlopen(f"{running.api}/scrape", timeout=180) as reply:
-        body = json.load(reply)
-    assert reply.status == 200
+    body = get(f"{running.api}/scrape")
     assert (body["new"], body["known"]) == (0, expected.totals().distinct_images)
     assert body["run_id"]
+
+
+def test_clearing_and_scraping_again_restores_the_same_library(running: Running) -> None:
+    """The last test of this file: it downloads everything again. Not one vector is computed anew."""
+    total = expected.totals().distinct_images
+    assert get(f"{running.api}/clear_all")["removed"]["images"] == total
+    assert get(f"{running.api}/v1/images")["items"] == []
+    assert get(f"{running.api}/scrape")["new"] == total
+    embedded = get(f"{running.api}/get_all_clip_embeddings")
+    assert (embedded["done"], embedded["processed"]) == (total, 0)
+
+
+def get(url: str) -> Any:
+    """GET JSON."""
+    with urllib.request.urlopen(url, timeout=240) as reply:
+        return json.load(reply)

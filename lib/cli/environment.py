@@ -55,7 +55,8 @@ def dagster_home(settings: Settings) -> Path:
 
 def process_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
     """Return the variables that make a process of ours work on the library of ``settings``."""
-    environment = {
+    database_url = settings.database_url
+    return {
         "VITRINE_HOME": str(settings.home_path),
         "VITRINE_SOURCES_FILE": str(settings.sources_file),
         "VITRINE_API_PORT": str(settings.api_port),
@@ -65,7 +66,5 @@ def process_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str
         "DAGSTER_HOME": str(dagster_home(settings)),
         "HF_HUB_OFFLINE": "1",  # weights come from `models pull`, never by themselves in the middle of a run
         "PYTHONUNBUFFERED": "1",
+        "DATABASE_URL": database_url.get_secret_value() if database_url else "",
     }
-    if settings.database_url is not None:
-        environment["DATABASE_URL"] = settings.database_url.get_secret_value()
-    return environment

@@ -1,15 +1,17 @@
 """``vitrine models``: list, pull and choose models."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
+from sqlalchemy.orm import Session
 
 from lib.cli.library import default_specs, open_library
 from lib.errors import WeightsMissing
-from lib.models.registry import ModelSpec, model_specs
+from lib.models.registry import ModelSpec, model_by_spec_id, model_specs
 from lib.models.weights import locate, pull
 from lib.settings import Profile, Settings
 from lib.storage import models
@@ -46,7 +48,11 @@ def _is_here(spec: ModelSpec, settings: Settings) -> bool:
 @app.command("pull")
 def pull_models(profile: Annotated[Profile, typer.Argument(help="Whose weights to fetch.")] = "standard") -> None:
     """Fetch the weights of a profile, once; an interrupted download goes on where it stopped."""
-    settings = Settings()
+    fetch_weights(profile, Settings().home_path)
+
+
+def fetch_weights(profile: Profile, home: Path) -> None:
+    """Fetch what a profile's models lack, showing how far it is; does nothing where all of it is here."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as progress:
         tasks: dict[str, TaskID] = {}
@@ -57,8 +63,19 @@ def pull_models(profile: Annotated[Profile, typer.Argument(help="Whose weights t
             progress.update(tasks[file], completed=done, total=total)
 
         for spec in default_specs(profile):
-            pull(spec, settings.home_path, show)
+            pull(spec, home, show)
             console.print(f"{spec.role}: {spec.name} is here")
+
+
+def missing_weights(session: Session, home: Path) -> str | None:
+    """Return what to do about weights that this library's active models lack, or None when all are here."""
+    for model in models.all_models(session):
+        if model.state == "active":
+            try:
+                locate(model_by_spec_id(model.spec_id), home)
+            except WeightsMissing as error:
+                return str(error)
+    return None
 
 
 @app.command("use")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,14 +38,20 @@ class Processes:
         self.stop_timeout_s = STOP_TIMEOUT_S
         log_folder.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, *arguments: str, python: bool = True) -> subprocess.Popen[bytes]:
-        """Start ``python -m ARGUMENTS`` (or a program), its output going to ``<name>.log``."""
+    def start(
+        self, name: str, *arguments: str, python: bool = True, stdout: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start ``python -m ARGUMENTS`` (or a program), its output going to ``<name>.log``.
+
+        With ``stdout`` its standard output replaces that file, and the log keeps the rest.
+        """
         command = [sys.executable, "-m", *arguments] if python else list(arguments)
-        with self.log_path(name).open("ab") as output:
+        with ExitStack() as files:
+            log_file = files.enter_context(self.log_path(name).open("ab"))
             child = subprocess.Popen(
                 command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=files.enter_context(stdout.open("wb")) if stdout else log_file,
+                stderr=log_file,
                 stdin=subprocess.DEVNULL,
                 env=self.environment,
                 start_new_session=True,

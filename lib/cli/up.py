@@ -15,6 +15,7 @@ from rich.console import Console
 from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.library import OpenLibrary, open_library, upsert_sources_file
+from lib.cli.models import missing_weights
 from lib.cli.processes import Processes
 from lib.settings import Settings
 
@@ -42,6 +43,9 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with open_library(settings) as library:
         count = upsert_sources_file(library)
+        with library.database.session() as session:
+            if hint := missing_weights(session, settings.home_path):
+                console.print(f"[bold yellow]Models:[/] {hint}")
         environment = process_environment(settings, library.urls)
         with Processes(settings.home_path / "logs", environment) as processes:
             try:

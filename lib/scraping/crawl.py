@@ -68,6 +68,9 @@ class CrawlMemory(Protocol):
     def pages_visited(self) -> int:
         """Return how many pages this crawl has finished."""
 
+    def images_known(self) -> int:
+        """Return how many images of this site the library has."""
+
 
 @dataclass(frozen=True)
 class PageFound:
@@ -174,6 +177,8 @@ class Crawler:
         """
         due = memory.due_images(urls)
         for start in range(0, len(due), IMAGES_AT_ONCE):
+            if memory.images_known() >= site.max_images:
+                return
             with ExitStack() as staging:
                 jobs = [
                     self._image(site, image, referer, staging.enter_context(self.stage()))

@@ -30,12 +30,15 @@ class VectorAnswer:
     exact: bool
 
 
-def by_picture(session: Session, encoder: ImageEncoder, query: RGBAImage, *, k: int) -> VectorAnswer:
+def by_picture(
+    session: Session, encoder: ImageEncoder, query: RGBAImage, *, k: int, exact_up_to: int = EXACT_UP_TO
+) -> VectorAnswer:
     """Return the ``k`` live images nearest to a picture; one that is in the library itself comes first.
 
-    The picture is encoded before the session is first used, so no connection waits for the model.
+    The picture is encoded before the session is first used, so no connection waits for the model. A library of more
+    than ``exact_up_to`` images is asked through its index.
     """
-    return _answer(session, encoder.spec, encoder.encode_images([query])[0], k)
+    return _answer(session, encoder.spec, encoder.encode_images([query])[0], k, exact_up_to)
 
 
 def by_words(session: Session, encoder: TextEncoder, text: str, *, k: int) -> VectorAnswer:
@@ -56,11 +59,12 @@ def by_image(session: Session, spec: ModelSpec, image_id: int, *, k: int) -> Vec
     return VectorAnswer(spec, others[:k], found.exact)
 
 
-def _answer(session: Session, spec: ModelSpec, vector: FloatArray, k: int) -> VectorAnswer:
-    exact = count_images(session) <= EXACT_UP_TO
-    return VectorAnswer(
-        spec, nearest(session, _role(spec), vector, spec_id=spec.spec_id, k=k, exact=exact), exact=exact
-    )
+def _answer(
+    session: Session, spec: ModelSpec, vector: FloatArray, k: int, exact_up_to: int = EXACT_UP_TO
+) -> VectorAnswer:
+    exact = count_images(session) <= exact_up_to
+    neighbors = nearest(session, _role(spec), vector, spec_id=spec.spec_id, k=k, exact=exact)
+    return VectorAnswer(spec, neighbors, exact)
 
 
 def _role(spec: ModelSpec) -> EmbeddingRole:

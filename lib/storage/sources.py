@@ -230,6 +230,17 @@ def retry_failed_urls(session: Session) -> int:
     return len(rows.all())
 
 
+def count_images_of(session: Session, source_id: int) -> int:
+    """Return how many distinct images were seen on a source's live pages."""
+    statement = (
+        sa.select(sa.func.count(sa.distinct(ImageUrl.image_id)))
+        .join(Sighting, Sighting.image_url_id == ImageUrl.id)
+        .join(Page, Page.id == Sighting.page_id)
+        .where(Page.source_id == source_id, Page.cleared_in.is_(None))
+    )
+    return session.scalar(statement) or 0
+
+
 def count_image_urls(session: Session) -> dict[str, int]:
     """Return the number of live image URLs by status, refusals and failures by their reason as ``refused:robots``."""
     label = sa.func.concat_ws(":", ImageUrl.status, ImageUrl.reason)

@@ -78,7 +78,6 @@ class ScrapeReport:
     pages: int = 0
     unchanged_pages: int = 0
     new: int = 0
-    known: int = 0
     refused: int = 0
     failed: int = 0
     by_reason: Counter[str] = field(default_factory=Counter)
@@ -99,12 +98,13 @@ class SourceMemory:
 
     def __init__(self, library: Library, source: Source, site: Site) -> None:
         self._library, self._source, self._site = library, source, site
-        self._visited = 0
+        self._visited = self._images = 0
 
     def open(self) -> None:
         """Queue the start pages, or go on with a crawl that was cut off."""
         with self._library.database.session() as session:
             self._visited = sources.open_frontier(session, self._source.id, self._site.start_urls)
+            self._images = sources.count_images_of(session, self._source.id)
             session.commit()
 
     def close(self) -> None:
@@ -139,6 +139,10 @@ class SourceMemory:
         """Return how many pages this crawl has finished, those before an interruption included."""
         return self._visited
 
+    def images_known(self) -> int:
+        """Return how many images of this source the library has."""
+        return self._images
+
     def store(self, found: Found, report: ScrapeReport) -> None:
         """Write one item of the crawl, in a transaction of its own."""
         match found:
@@ -157,7 +161,6 @@ class SourceMemory:
             case ImageFound():
                 self._store_image(found, report)
             case ImageUnchanged():
-                report.known += 1
                 with self._library.database.session() as session:
                     sources.touch_image_url(session, found.url)
                     session.commit()
@@ -172,10 +175,12 @@ class SourceMemory:
             report.refused += 1
         with self._library.database.session() as session:
             sources.record_page(session, self._source.id, _page_visit(found.url, findings))
-            sources.extend_frontier(session, self._source.id, findings.links, depth=found.depth + 1)
             session.commit()
+        self._queue(findings.links, found.depth)
 
     def _queue(self, links: Sequence[str], depth: int) -> None:
+        if depth >= self._site.max_depth:
+            return
         with self._library.database.session() as session:
             sources.extend_frontier(session, self._source.id, links, depth=depth + 1)
             session.commit()
@@ -225,7 +230,8 @@ class SourceMemory:
             sources.record_image_url(session, visit)
             objects.link(sha256, image.img_path)
             session.commit()
-        report.new, report.known = report.new + gained, report.known + (not gained)
+        report.new += gained
+        self._images += gained
         if gained and len(report.sample_ids) < MAX_SAMPLES:
             report.sample_ids.append(image.id)
 

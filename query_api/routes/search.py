@@ -32,6 +32,12 @@ class ColorMatching(StrEnum):
     layout = "layout"
 
 
+DELTA_E, OFF_COMPLEMENT, PLACES_WITHOUT = "ΔE00", "hue off the complement, 1 is 180°", "share of places that differ"
+LABELS: dict[str, Callable[[float], str]] = {
+    DELTA_E: "{:.1f}".format,
+    OFF_COMPLEMENT: lambda distance: f"{180 * distance:.0f}°",
+    PLACES_WITHOUT: "{:.0%}".format,
+}
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=200)]
 Matching: TypeAlias = Annotated[
     ColorMatching, Query(description="`palette`: colours wherever they are. `layout`: place against place.")
@@ -99,7 +105,7 @@ def similar_colors(
 ) -> object:
     """Return the images of similar colours (CIELAB, CIEDE2000), nearest first; transparent pixels never count."""
     found = SIMILAR[match](session, subject)
-    answer = ColorSearchAnswer(relation="similar", match=match, unit="ΔE00", total=len(found), results=[], next=None)
+    answer = ColorSearchAnswer(relation="similar", match=match, unit=DELTA_E, total=len(found), results=[], next=None)
     page = _page(found, cursor, limit)
     return _color_answer(service, session, subject, answer, found, page, as_json=as_json)
 
@@ -119,7 +125,7 @@ def complementary_colors(
     answer = ColorSearchAnswer(
         relation="complementary",
         match=match,
-        unit="share of half a circle" if match is ColorMatching.palette else "share of places without",
+        unit=OFF_COMPLEMENT if match is ColorMatching.palette else PLACES_WITHOUT,
         query_has_no_hue=by_color.has_no_hue(subject),
         total=len(found),
         results=[],
@@ -154,13 +160,12 @@ def _color_answer(
         if matches and page.stop < len(found):
             answer.next = cursor_after(matches[-1].distance, matches[-1].image_id)
         return answer
-    decimals = 1 if answer.relation == "similar" else 3
     note = " · the query has no colour" if answer.query_has_no_hue else ""
     return collage_response(
         session,
         service.objects,
         subject,
-        [Shown(match.image_id, f"{match.distance:.{decimals}f}", as_cutout=match.of_subject) for match in matches],
+        [Shown(match.image_id, LABELS[answer.unit](match.distance), as_cutout=match.of_subject) for match in matches],
         title=f"{answer.relation.capitalize()} colours by {answer.match}{note} · {answer.unit}",
         headers={"X-Vitrine-Total": str(answer.total)},
     )

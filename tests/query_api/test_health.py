@@ -1,5 +1,9 @@
 """Whether the server says truly that it lives, and what it lacks."""
 
+import os
+import shutil
+import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -61,3 +65,19 @@ def test_a_database_that_is_away_is_a_problem_and_no_crash(path: str, tmp_path: 
         assert reply.json()["type"] == "urn:vitrine:problem:database-unavailable"
         assert "secret" not in reply.text
         assert client.get("/livez").is_success
+
+
+def test_a_database_that_was_killed_comes_back_without_a_restart_of_the_server(tmp_path: Path) -> None:
+    # Not below pytest's own folder, which the database's user may not enter when the tests run as root.
+    home = Path(tempfile.mkdtemp(prefix="vitrine-test-killed-"))
+    home.chmod(0o755)
+    # Weights that are not here make it a light server: nothing is loaded.
+    settings = {"VITRINE_HOME": str(home), "VITRINE_PROFILE": "standard", "VITRINE_DAGSTER_URL": "http://127.0.0.1:9"}
+    with running_api(settings, log=tmp_path / "log") as client:
+        wait_for(lambda: client.get("/v1/images").is_success, 60)
+        postmaster = int((home / "postgres/data/postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        wait_for(lambda: client.get("/v1/images").status_code == 503, 10)
+        assert client.get("/livez").is_success
+        wait_for(lambda: client.get("/v1/images").is_success, 60)
+    shutil.rmtree(home)
