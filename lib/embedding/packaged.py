@@ -141,6 +141,9 @@ class MiniLM:
         # transformers asks the hub about local folders too unless it is told not to before it is imported.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # 103 tensors of a local file need none
 
         self._context_length = context_length
         self._device = torch_device(device)
