@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 
 from lib.arrays import Embeddings, Mask, RGBAImage
-from lib.embedding.encoder import ImageEncoder, TextEncoder, load_image_encoder
+from lib.embedding.encoder import ImageEncoder, TextEncoder
+from lib.embedding.loading import load_image_encoder
 from lib.errors import ModelNotFound, ModelsLoading, NotFound, NotReady, WeightsMissing
 from lib.models.registry import ModelSpec, Role, model_by_spec_id
 from lib.models.weights import locate

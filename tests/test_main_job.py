@@ -26,7 +26,7 @@ from lib.cli.environment import process_environment
 from lib.cli.library import OpenLibrary, open_library, upsert_sources
 from lib.color.difference import ciede2000
 from lib.color.spaces import lab_from_srgb
-from lib.embedding.encoder import load_text_encoder
+from lib.embedding.loading import load_text_encoder
 from lib.models.registry import model_spec
 from lib.scraping.site import Site
 from lib.settings import Settings

@@ -8,7 +8,8 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from lib.arrays import FloatArray
-from lib.embedding.encoder import ImageEncoder, load_image_encoder
+from lib.embedding.encoder import ImageEncoder
+from lib.embedding.loading import load_image_encoder
 from lib.errors import ImageError
 from lib.models.registry import ModelSpec
 from lib.storage.embeddings import EmbeddingRole, put_embedding

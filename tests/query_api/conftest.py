@@ -22,7 +22,7 @@ from PIL import ImageDraw
 from lib.color.harmony import hue_histogram
 from lib.color.layout import color_layout
 from lib.color.palette import palette
-from lib.embedding.encoder import load_image_encoder
+from lib.embedding.loading import load_image_encoder
 from lib.images.background import apply_mask, coverage, encode_mask_png, mask_from_alpha, subject_box
 from lib.images.decoding import Decoder
 from lib.images.working_copy import read_working_copy

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from lib.arrays import RGBAImage
-from lib.embedding.encoder import load_image_encoder
+from lib.embedding.loading import load_image_encoder
 from lib.embedding.packaged import ConseEncoder, Lite2Encoder
 from lib.models.registry import model_spec
 

@@ -4,8 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from lib.embedding.encoder import load_image_encoder, load_text_encoder, unit_rows
+from lib.embedding.encoder import unit_rows
 from lib.embedding.language import language_supported
+from lib.embedding.loading import load_image_encoder, load_text_encoder
 from lib.errors import ModelNotFound, WeightsMissing
 from lib.models.registry import model_spec
 

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import ResNet34_Weights, resnet34
 
-from lib.embedding.encoder import load_image_encoder, load_text_encoder
+from lib.embedding.loading import load_image_encoder, load_text_encoder
 from lib.errors import WeightsMissing
 from lib.images.background import on_white
 from lib.models.registry import CLIP_LAION2B, CLIP_MULTILINGUAL, RESNET34, WeightFile
