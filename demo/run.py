@@ -19,15 +19,16 @@ from demo.queries import Answer, ask_all
 from demo.serve import demo_source
 from lib.cli import ports
 from lib.cli.environment import process_environment
-from lib.cli.library import OpenLibrary, open_library, upsert_sources
 from lib.cli.models import fetch_weights
 from lib.cli.processes import Processes, ProcessFailed
+from lib.cli.sources import upsert_sources
 from lib.cli.up import DEMO_HOME, SITE_PORT_FILE, start_api, start_demo_site
 from lib.errors import InsufficientSpace
 from lib.models.registry import STAGE_OF_ROLE
 from lib.scraping.site import Site
 from lib.settings import Profile, Settings
 from lib.storage import images, models
+from lib.storage.library import Library, open_library
 from lib.storage.objects import ObjectStore
 from lib.storage.sources import count_image_urls, count_pages
 
@@ -64,7 +65,7 @@ def run(profile: Profile) -> None:
         fetch_weights(profile, home)
     with open_library(settings) as library, _processes(library) as processes:
         start_demo_site(processes, settings)
-        upsert_sources(library.database, [Site.model_validate(demo_source(site_port))])
+        upsert_sources(library, [Site.model_validate(demo_source(site_port))])
         start_api(processes, settings)
         materialized = _materialize(library, processes)
         answers = ask_all(f"http://127.0.0.1:{settings.api_port}", home / "answers", processes.require_alive)
@@ -114,13 +115,13 @@ def kept_port(path: Path) -> int:
 
 
 @contextmanager
-def _processes(library: OpenLibrary) -> Iterator[Processes]:
+def _processes(library: Library) -> Iterator[Processes]:
     environment = process_environment(library.settings, library.urls)
     with Processes(library.settings.home_path / "logs", environment) as processes:
         yield processes
 
 
-def _materialize(library: OpenLibrary, processes: Processes) -> dict[str, dict[str, Any]]:
+def _materialize(library: Library, processes: Processes) -> dict[str, dict[str, Any]]:
     """Materialise everything through Dagster in a process of its own, showing how far it is."""
     processes.start("reconcile", "orchestration.reconcile").wait()
     output = library.settings.home_path / "logs" / "materialized.jsonl"
@@ -138,7 +139,7 @@ def _materialize(library: OpenLibrary, processes: Processes) -> dict[str, dict[s
     return {line["asset"]: line["metadata"] for line in lines}
 
 
-def _show_progress(library: OpenLibrary, child: subprocess.Popen[bytes]) -> None:
+def _show_progress(library: Library, child: subprocess.Popen[bytes]) -> None:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<18}"),
@@ -154,7 +155,7 @@ def _show_progress(library: OpenLibrary, child: subprocess.Popen[bytes]) -> None
             time.sleep(0.5)
 
 
-def _progress(library: OpenLibrary) -> dict[str, tuple[int, int | None]]:
+def _progress(library: Library) -> dict[str, tuple[int, int | None]]:
     with library.database.session() as session:
         total = images.count_images(session)
         done = {
@@ -165,7 +166,7 @@ def _progress(library: OpenLibrary) -> dict[str, tuple[int, int | None]]:
     return {"scraped_images": (total, None)} | {stage: (number, total) for stage, number in done.items()}
 
 
-def _print_stages(library: OpenLibrary, materialized: dict[str, dict[str, Any]]) -> None:
+def _print_stages(library: Library, materialized: dict[str, dict[str, Any]]) -> None:
     table = Table("stage", "images", "new", "seconds", "images/s", "failures", title="What was done")
     for stage in STAGES:
         metadata = materialized.get(stage, {})

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from lib.settings import Settings
 from lib.storage import ledger
-from orchestration.resources import open_library
+from lib.storage.library import open_library
 
 GRACE_S = 60.0  # from STARTED to the lock a run imports its code
 log = structlog.get_logger()

@@ -1,37 +1,14 @@
-"""What the assets are handed: the library, that is its settings, database and object store."""
+"""What the assets are handed: the library, open for as long as their run lives."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import dagster as dg
 
 from lib.settings import Settings
 from lib.storage import ledger
-from lib.storage.database import Database, database_urls, prepare
-from lib.storage.objects import ObjectStore
-
-
-@dataclass(frozen=True)
-class Library:
-    """A library that is open: its settings, its database, its files."""
-
-    settings: Settings
-    database: Database
-    objects: ObjectStore
-
-
-@contextmanager
-def open_library(settings: Settings) -> Iterator[Library]:
-    """Open the library of these settings, with a current schema."""
-    with database_urls(settings) as urls:
-        prepare(urls.library)
-        database = Database(urls.library)
-        try:
-            yield Library(settings, database, ObjectStore(settings.home_path))
-        finally:
-            database.dispose()
+from lib.storage.library import Library, open_library
 
 
 class LibraryResource(dg.ConfigurableResource):

@@ -24,9 +24,9 @@ from lib.images.decoding import read_working_copy
 from lib.models.registry import STAGE_OF_ROLE, ModelSpec, Role, model_by_spec_id
 from lib.storage import ledger, models
 from lib.storage.images import newest_ids
+from lib.storage.library import Library
 from orchestration.partitions import BUCKET_COUNT, bucket_numbers
 from orchestration.reports import failures_table, samples_table
-from orchestration.resources import Library
 
 Result = TypeVar("Result")
 Outcome = TypeVar("Outcome")

@@ -8,12 +8,13 @@ import dagster as dg
 
 from lib.models.registry import STAGE_OF_ROLE
 from lib.storage import ledger, models
+from lib.storage.library import Library
 from lib.storage.requests import mark_launched, queued_requests
 from lib.storage.tables import JobRequest
 from orchestration import jobs
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
-from orchestration.resources import Library, LibraryResource
+from orchestration.resources import LibraryResource
 
 REQUEST_TAG = "vitrine/request_id"
 LAUNCH_PATIENCE_S = 15.0  # the API launches what it was asked for by itself; this is for when it could not

@@ -11,7 +11,6 @@ from typing import Self
 import structlog
 
 from lib.arrays import Mask
-from lib.cli.library import OpenLibrary, open_library
 from lib.errors import DatabaseUnavailable, VitrineError
 from lib.images.background import decode_mask_png
 from lib.images.decoding import DecodeLimits, Decoder
@@ -19,6 +18,7 @@ from lib.models.registry import Role
 from lib.settings import Settings
 from lib.storage import models
 from lib.storage.database import Database
+from lib.storage.library import Library, open_library
 from lib.storage.objects import ObjectStore
 from query_api.dagster_gateway import DagsterGateway
 from query_api.serving_models import SERVING_ROLES, ServingModels
@@ -38,7 +38,7 @@ class Service:
         self.decoder = Decoder(DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels))
         self.models = ServingModels(settings.home_path, settings.device)
         self.dagster = DagsterGateway(settings.dagster_endpoint)
-        self._library: OpenLibrary | None = None
+        self._library: Library | None = None
         self._trouble: VitrineError = DatabaseUnavailable("the database is being started")
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep_open, name="library-keeper", daemon=True)

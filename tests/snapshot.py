@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from lib.cli.library import open_library
 from lib.settings import Settings
+from lib.storage.library import open_library
 from lib.storage.objects import ObjectStore
 
 Snapshot: TypeAlias = dict[str, list[tuple[Any, ...]]]

@@ -23,7 +23,7 @@ from demo import expected, ledger
 from demo.catalog import all_pictures
 from demo.serve import demo_source, in_background
 from lib.cli.environment import process_environment
-from lib.cli.library import OpenLibrary, open_library, upsert_sources
+from lib.cli.sources import upsert_sources
 from lib.color.difference import ciede2000
 from lib.color.spaces import lab_from_srgb
 from lib.embedding.loading import load_text_encoder
@@ -33,6 +33,7 @@ from lib.settings import Settings
 from lib.storage import features, models
 from lib.storage.embeddings import embeddings
 from lib.storage.images import count_images
+from lib.storage.library import Library, open_library
 from lib.storage.objects import ObjectStore
 from lib.storage.sources import count_image_urls
 from tests.demo_library import Demo, open_folder, run_demo
@@ -177,16 +178,16 @@ def test_a_bucket_that_does_not_exist_is_said_plainly(demo: Demo) -> None:
 
 
 @contextmanager
-def site_and_library(home: Path, log: Path, port: int) -> Iterator[OpenLibrary]:
+def site_and_library(home: Path, log: Path, port: int) -> Iterator[Library]:
     """Serve the demo's site and open a library that may scrape it."""
     with in_background(log, port):
         settings = Settings(home=home, profile="packaged", allowed_addresses=f"127.0.0.1:{port}")
         with open_library(settings) as library:
-            upsert_sources(library.database, [Site.model_validate(demo_source(port))])
+            upsert_sources(library, [Site.model_validate(demo_source(port))])
             yield library
 
 
-def start_run(library: OpenLibrary) -> subprocess.Popen[bytes]:
+def start_run(library: Library) -> subprocess.Popen[bytes]:
     """Start scraping and encoding in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "orchestration.execute", "scrape", "embed_resnet"],
@@ -207,7 +208,7 @@ def interrupt(home: Path, log: Path, port: int, kind: str, after_images: int) ->
         run.wait(300)
 
 
-def stored_images(library: OpenLibrary) -> int:
+def stored_images(library: Library) -> int:
     """Return how many images the library has."""
     with library.database.session() as session:
         return count_images(session)

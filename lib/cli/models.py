@@ -9,12 +9,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from lib.cli.library import default_specs, open_library
 from lib.errors import WeightsMissing
 from lib.models.registry import ModelSpec, model_by_spec_id, model_specs
 from lib.models.weights import locate, pull
 from lib.settings import Profile, Settings
 from lib.storage import models
+from lib.storage.library import default_specs, open_library
 
 app = typer.Typer(no_args_is_help=True)
 console = Console()

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from lib.cli.environment import process_environment
-from lib.cli.library import open_library, upsert_sources_file
 from lib.cli.processes import Processes
+from lib.cli.sources import upsert_sources_file
 from lib.cli.up import start_demo_site, with_demo_site
 from lib.settings import Settings
+from lib.storage.library import open_library
 
 
 def run(settings: Settings, jobs: Sequence[str], *, buckets: str, force: bool) -> int:

@@ -14,10 +14,11 @@ from rich.console import Console
 
 from lib.cli import ports
 from lib.cli.environment import process_environment
-from lib.cli.library import OpenLibrary, open_library, upsert_sources_file
 from lib.cli.models import missing_weights
 from lib.cli.processes import Processes
+from lib.cli.sources import upsert_sources_file
 from lib.settings import Settings
+from lib.storage.library import Library, open_library
 
 console = Console()
 API_TIMEOUT_S = 30.0
@@ -92,7 +93,7 @@ def start_api(processes: Processes, settings: Settings) -> None:
     processes.wait_until(lambda: answers(url), name="api", timeout_s=API_TIMEOUT_S)
 
 
-def start_dagster(processes: Processes, library: OpenLibrary) -> None:
+def start_dagster(processes: Processes, library: Library) -> None:
     """End what a crash left open, then start the code server, the web server and the daemon."""
     settings = library.settings
     reconcile = processes.start("reconcile", "orchestration.reconcile")

@@ -12,8 +12,9 @@ from lib.images.background import apply_mask
 from lib.models.registry import ModelSpec
 from lib.storage.features import ColorRecord, put_colors
 from lib.storage.ledger import Claim
+from lib.storage.library import Library
 from orchestration.assets.derived import DerivedConfig, derived_asset
-from orchestration.resources import Library, LibraryResource
+from orchestration.resources import LibraryResource
 from orchestration.stage import Picture, Stage, materialize_stage
 
 

@@ -18,9 +18,10 @@ from lib.models.registry import ModelSpec
 from lib.models.weights import locate
 from lib.storage.features import NewCutout, put_cutout
 from lib.storage.ledger import Claim
+from lib.storage.library import Library
 from lib.storage.objects import ObjectStore
 from orchestration.assets.derived import DerivedConfig, derived_asset
-from orchestration.resources import Library, LibraryResource
+from orchestration.resources import LibraryResource
 from orchestration.stage import Picture, Stage, materialize_stage
 
 OWN_ALPHA_SIDE = 320

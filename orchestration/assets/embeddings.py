@@ -14,8 +14,9 @@ from lib.errors import ImageError
 from lib.models.registry import ModelSpec
 from lib.storage.embeddings import EmbeddingRole, put_embedding
 from lib.storage.ledger import Claim
+from lib.storage.library import Library
 from orchestration.assets.derived import DerivedConfig, derived_asset
-from orchestration.resources import Library, LibraryResource
+from orchestration.resources import LibraryResource
 from orchestration.stage import Picture, Stage, materialize_stage
 
 

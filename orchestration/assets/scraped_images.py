@@ -44,13 +44,14 @@ from lib.scraping.site import Site
 from lib.scraping.urls import file_name
 from lib.settings import Settings
 from lib.storage import images, sources
+from lib.storage.library import Library
 from lib.storage.objects import StagedFile
 from lib.storage.tables import Source
 from orchestration.assets.color_features import COLORS
 from orchestration.assets.derived import FRESHNESS
 from orchestration.partitions import BUCKET_COUNT
 from orchestration.reports import samples_table
-from orchestration.resources import Library, LibraryResource
+from orchestration.resources import LibraryResource
 from orchestration.stage import MAX_SAMPLES, run_stage
 
 log = structlog.get_logger()

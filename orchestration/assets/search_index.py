@@ -11,9 +11,10 @@ from lib.models.registry import STAGE_OF_ROLE
 from lib.storage import ledger, models
 from lib.storage.embeddings import TABLES, EmbeddingRole, embeddings, nearest
 from lib.storage.images import count_images, live_object_hashes
+from lib.storage.library import Library
 from lib.storage.tables import Model
 from orchestration.assets.derived import FRESHNESS
-from orchestration.resources import Library, LibraryResource
+from orchestration.resources import LibraryResource
 
 RECALL_QUERIES = 50
 RECALL_K = 10

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from lib.arrays import Embeddings
 from lib.errors import UndecodableImage
 from lib.settings import Settings
-from lib.storage.database import Database
+from lib.storage.database import Database, DatabaseUrls
 from lib.storage.embeddings import put_embedding
 from lib.storage.ledger import Claim
+from lib.storage.library import Library
 from lib.storage.objects import ObjectStore
-from orchestration.resources import Library
 from orchestration.stage import Picture, Stage
 
 RED = (255, 0, 0)
@@ -59,6 +59,6 @@ class CountingStage:
 
 
 @pytest.fixture
-def library(database: Database, objects: ObjectStore) -> Library:
+def library(server_url: str, database: Database, objects: ObjectStore) -> Library:
     """An open, empty library."""
-    return Library(Settings(home=objects.home), database, objects)
+    return Library(Settings(home=objects.home), database, objects, DatabaseUrls(server_url, dagster=""))

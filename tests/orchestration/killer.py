@@ -9,10 +9,10 @@ from pathlib import Path
 from lib.arrays import Embeddings
 from lib.settings import Settings
 from lib.storage import ledger
-from lib.storage.database import Database
+from lib.storage.database import Database, DatabaseUrls
+from lib.storage.library import Library
 from lib.storage.objects import ObjectStore
 from orchestration.partitions import BUCKET_COUNT
-from orchestration.resources import Library
 from orchestration.stage import Picture, Stage, run_stage
 from tests.orchestration.conftest import RED, CountingWorker
 
@@ -29,7 +29,7 @@ class KillerWorker(CountingWorker):
 
 def main(url: str, home: str, run_id: str) -> None:
     """Run the stage once."""
-    library = Library(Settings(home=Path(home)), Database(url), ObjectStore(Path(home)))
+    library = Library(Settings(home=Path(home)), Database(url), ObjectStore(Path(home)), DatabaseUrls(url, dagster=""))
     stage = Stage("clip", 4, lambda _library, spec: KillerWorker(spec.spec_id, []))
     with ledger.running(library.database, run_id):
         run_stage(library, stage, run_id=run_id, buckets=range(BUCKET_COUNT), force=False)

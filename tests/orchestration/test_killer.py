@@ -7,8 +7,8 @@ import time
 import sqlalchemy as sa
 
 from lib.storage.ledger import MAX_CRASHES
+from lib.storage.library import Library
 from lib.storage.tables import StageResult
-from orchestration.resources import Library
 from tests.conftest import AddImage
 
 MAX_RUNS = 10

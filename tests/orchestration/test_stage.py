@@ -5,9 +5,9 @@ import sqlalchemy as sa
 
 from lib.models.registry import ModelSpec, model_specs
 from lib.storage import ledger, models
+from lib.storage.library import Library
 from lib.storage.tables import ClipEmbedding, StageResult
 from orchestration.partitions import BUCKET_COUNT
-from orchestration.resources import Library
 from orchestration.stage import StageReport, run_stage
 from tests.conftest import AddImage
 from tests.orchestration.conftest import RED, CountingStage

@@ -6,12 +6,12 @@ import dagster as dg
 import pytest
 
 from lib.storage import ledger
+from lib.storage.library import Library
 from lib.storage.requests import add_request, queued_requests
 from orchestration import jobs
 from orchestration.definitions import defs
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
-from orchestration.resources import Library
 from orchestration.triggers import pending_work, unserved_requests
 from tests.conftest import AddImage
 

@@ -1,0 +1,60 @@
+"""A library that is open: its database up and current, its files, its models registered."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lib.models.registry import ModelSpec, model_specs
+from lib.settings import Profile, Settings
+from lib.storage import models
+from lib.storage.database import Database, DatabaseUrls, database_urls, prepare
+from lib.storage.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class Library:
+    """What every part of Vitrine works on."""
+
+    settings: Settings
+    database: Database
+    objects: ObjectStore
+    urls: DatabaseUrls
+
+
+@contextmanager
+def open_library(settings: Settings) -> Iterator[Library]:
+    """Yield the library of ``settings``, its schema current; a new one gets the models of ``settings.profile``.
+
+    Raises
+    ------
+    StorageError
+        If there is no database to be had, or none that will do.
+    """
+    settings.home_path.mkdir(parents=True, exist_ok=True)
+    with database_urls(settings) as urls:
+        prepare(urls.library)
+        database = Database(urls.library)
+        try:
+            use_profile_if_new(database, settings.profile)
+            yield Library(settings, database, ObjectStore(settings.home_path), urls)
+        finally:
+            database.dispose()
+
+
+def use_profile_if_new(database: Database, profile: Profile) -> None:
+    """Register the models of ``profile`` in a library that has none; which models serve is a fact of the library."""
+    with database.session() as session:
+        if not models.all_models(session):
+            for spec in default_specs(profile):
+                models.add_model(session, spec)
+            session.commit()
+
+
+def default_specs(profile: Profile) -> list[ModelSpec]:
+    """Return one model for each role: the first that the registry names for the profile.
+
+    >>> sorted(spec.role for spec in default_specs("packaged"))
+    ['clip', 'color', 'matting', 'resnet']
+    """
+    first = {spec.role: spec for spec in reversed(model_specs(profile))}
+    return list(first.values())
