@@ -56,7 +56,8 @@ def database_session(service: ServiceDep) -> Iterator[Session]:
         yield session
 
 
-SessionDep = Annotated[Session, Depends(database_session)]
+# Closed before the answer is sent: closing can fail too, and then there is still time to say so.
+SessionDep = Annotated[Session, Depends(database_session, scope="function")]
 
 
 def wants_json(request: Request) -> bool:

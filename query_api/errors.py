@@ -130,8 +130,9 @@ def vitrine_problem(error: errors.VitrineError) -> JSONResponse:
     if isinstance(error, errors.ImageError):
         # A decoder's own words name temporary files; the short reason is enough.
         return problem_response(problem, members={"reason": error.reason})
-    if isinstance(error, errors.DatabaseUnavailable | errors.ObjectMissing):
+    if isinstance(error, errors.ObjectMissing):
         log.warning(problem.name, error=str(error))  # paths and addresses are for the owner's log
+    if isinstance(error, errors.DatabaseUnavailable | errors.ObjectMissing):
         return problem_response(problem)
     if isinstance(error, JobsUnavailable):
         links = {"request_id": error.request_id, "request_url": f"/v1/requests/{error.request_id}"}

@@ -134,7 +134,7 @@ def _is_of_cutouts(run: dict[str, Any]) -> bool:
 def test_a_schedule_can_be_switched_on(running: Running, page: Page) -> None:
     page.goto(f"{running.dagster}/automation")
     row = page.locator("[data-index]").filter(has=page.get_by_role("link", name="scrape_daily"))
-    row.locator("input[type=checkbox]").last.dispatch_event("click")  # the first one selects the row
+    row.locator("label").last.click()  # the first one selects the row
     deadline = time.monotonic() + 30
     while _schedule_state(running) != "RUNNING":
         assert time.monotonic() < deadline

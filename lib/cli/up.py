@@ -41,7 +41,8 @@ def run(settings: Settings) -> None:
     settings = with_demo_site(settings)
     ports.require_free(settings.api_port, what="the API", variable="VITRINE_API_PORT")
     ports.require_free(settings.dagster_port, what="the Dagster UI", variable="VITRINE_DAGSTER_PORT")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job inherits it ignored
+        signal.signal(number, signal.default_int_handler)
     with open_library(settings) as library:
         count = upsert_sources_file(library)
         with library.database.session() as session:

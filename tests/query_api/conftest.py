@@ -27,7 +27,6 @@ from lib.images.background import apply_mask, coverage, encode_mask_png, mask_fr
 from lib.images.decoding import Decoder
 from lib.images.working_copy import read_working_copy
 from lib.models.registry import STAGE_OF_ROLE, model_spec, model_specs
-from lib.settings import Settings
 from lib.storage import images, ledger, models, sources
 from lib.storage.database import Database, prepare
 from lib.storage.embeddings import put_embedding
@@ -172,7 +171,8 @@ def free_port() -> int:
 def running_api(settings: dict[str, str], *, log: Path) -> Iterator[httpx.Client]:
     """Run ``python -m query_api`` with these variables, and yield a client once the process lives."""
     port = free_port()
-    environment = {**os.environ, "VITRINE_API_PORT": str(port), "HF_HUB_OFFLINE": "1", **settings}
+    outside = {name: value for name, value in os.environ.items() if "VITRINE" not in name and name != "DATABASE_URL"}
+    environment = {**outside, "VITRINE_API_PORT": str(port), "HF_HUB_OFFLINE": "1", **settings}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "query_api"], cwd=REPOSITORY, env=environment, stdout=output, stderr=output
@@ -234,9 +234,3 @@ def ids(seed: Seed) -> dict[str, int]:
     """The id of each seeded image by its name."""
     with seed.database.session() as session:
         return {image.img_name: image.id for image in images.list_images(session, after_id=None, limit=200)}
-
-
-@pytest.fixture
-def service_settings(seed: Seed) -> Settings:
-    """Settings of a service in this process, over the seeded library."""
-    return Settings.model_validate({"home": seed.home, "DATABASE_URL": seed.database_url})
