@@ -60,6 +60,7 @@ def test_the_button_opens_boxes_until_the_last(visit):
         page.locator("#more").click()
         page.wait_for_function(f"document.querySelectorAll('figure').length === {count}")
     page.wait_for_function("document.querySelector('#more') === null")
+    assert page.locator("figure").count() == 13
 
 
 def test_lazy_pictures_come_when_they_are_reached(visit):

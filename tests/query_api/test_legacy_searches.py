@@ -172,7 +172,7 @@ def test_a_text_that_cannot_be_searched_for_is_refused(api: httpx.Client, text: 
 
 def test_the_longest_text_and_odd_characters_are_searched_for(api: httpx.Client) -> None:
     for text in ("dog " * 500, "dog\x00\x07\u202e", "🐕"):
-        opened(api.post("/get_top_25_clip_similar", json={"text_query": text[:2000]}))
+        assert opened(api.post("/get_top_25_clip_similar", json={"text_query": text[:2000]})).format == "PNG"
 
 
 @pytest.mark.parametrize(

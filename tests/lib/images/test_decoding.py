@@ -217,6 +217,7 @@ def test_a_damaged_file_is_read_or_refused_and_never_kills(decoder, save, format
             damaged[place] = rng.integers(256)
         with contextlib.suppress(UndecodableImage, UnsupportedFormat, ImageTooLarge):
             decoder.decode(save(bytes(damaged)))
+    assert decoder.decode(save(good)).format == format_
 
 
 @pytest.mark.parametrize(
