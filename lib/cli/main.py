@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from lib.cli import models as models_command
 from lib.cli import run as run_command
@@ -16,23 +15,13 @@ from lib.cli import up as up_command
 from lib.errors import VitrineError
 from lib.settings import Profile, Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, help="A visual library that you own.")
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True, help="A visual library that you own."
+)
 app.add_typer(models_command.app, name="models", help="Which models this library uses.")
 console = Console(stderr=True)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the library lives.")]
-
-
-@contextmanager
-def told_plainly() -> Iterator[None]:
-    """Turn an error of ours into one line and exit code 1; anything else is a bug and keeps its traceback."""
-    try:
-        yield
-    except VitrineError as error:
-        console.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -44,8 +33,7 @@ def demo(profile: Annotated[Profile, typer.Option(help="The models of the demo's
 @app.command()
 def up(home: HomeOption = None) -> None:
     """Run the API, the Dagster UI, its daemon and the database until Ctrl-C; on the demo's library if it exists."""
-    with told_plainly():
-        up_command.run(Settings(home=home or up_command.default_home(Settings())))
+    up_command.run(Settings(home=home or up_command.default_home(Settings())))
 
 
 @app.command()
@@ -56,6 +44,14 @@ def run(
     home: HomeOption = None,
 ) -> None:
     """Run Dagster jobs here and now, one after the other; they show in the Dagster UI like any other run."""
-    with told_plainly():
-        settings = Settings(home=home or up_command.default_home(Settings()))
-        raise typer.Exit(run_command.run(settings, jobs, buckets=buckets, force=force))
+    settings = Settings(home=home or up_command.default_home(Settings()))
+    raise typer.Exit(run_command.run(settings, jobs, buckets=buckets, force=force))
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line and exit code 1, anything else is a bug and keeps its traceback."""
+    try:
+        app()
+    except VitrineError as error:
+        console.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)

@@ -47,7 +47,7 @@ def run(settings: Settings) -> None:
         count = upsert_sources_file(library)
         with library.database.session() as session:
             if hint := missing_weights(session, settings.home_path):
-                console.print(f"[bold yellow]Models:[/] {hint}")
+                console.print(f"[bold yellow]Models:[/] {hint}", soft_wrap=True)
         environment = process_environment(settings, library.urls)
         with Processes(settings.home_path / "logs", environment) as processes:
             try:

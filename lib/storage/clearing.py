@@ -27,6 +27,8 @@ from lib.storage.tables import (
     StageResult,
 )
 
+# From publishing a file to committing its row takes milliseconds; a stalled database may take longer.
+MIN_ORPHAN_AGE_S = 120.0
 MARKED = (Image, Page, ImageUrl)
 DERIVED = (Cutout, ColorFeatures, ResnetEmbedding, ClipEmbedding, StageResult)
 
@@ -123,7 +125,7 @@ def erase(session: Session, objects: ObjectStore, *, only_expired: bool) -> int:
     return len(gone)
 
 
-def collect_garbage(session: Session, objects: ObjectStore, *, min_age_s: float = 3600) -> int:
+def collect_garbage(session: Session, objects: ObjectStore, *, min_age_s: float = MIN_ORPHAN_AGE_S) -> int:
     """Remove objects that no row names and that are older than ``min_age_s``; return how many.
 
     The age spares files that a running scrape has published and is about to write rows for.
