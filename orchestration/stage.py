@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lib.arrays import Mask, RGBAImage
-from lib.errors import ImageError, LeaseLost, ObjectMissing, StorageError
+from lib.errors import ImageError, LeaseLost, ObjectMissing, StorageError, WeightsMissing
 from lib.images.background import decode_mask_png
 from lib.images.decoding import read_working_copy
 from lib.models.registry import STAGE_OF_ROLE, ModelSpec, Role, model_by_spec_id
@@ -91,15 +91,24 @@ def run_stage(library: Library, stage: Stage[Any], *, run_id: str, buckets: Sequ
     ------
     StorageError, OSError
         When the machinery fails; leased images are given back first, so that nothing waits for this run.
+    WeightsMissing
+        When not one model of the role could be loaded; a model without weights does not keep another from filling in.
     """
     report = StageReport()
     started = time.perf_counter()
     with library.database.session() as session:
         specs = [model.spec_id for model in models.working_models(session, stage.role)]
+    missing: list[WeightsMissing] = []
     for spec_id in specs:
         work = ledger.Work(stage.name, spec_id, run_id, tuple(buckets), BUCKET_COUNT)
         _open(library, work, force=force)
-        _run_model(library, stage, work, report)
+        try:
+            _run_model(library, stage, work, report)
+        except WeightsMissing as error:
+            log.warning("weights_missing", stage=stage.name, spec_id=spec_id, detail=str(error))
+            missing.append(error)
+    if missing and len(missing) == len(specs):
+        raise missing[0]
     report.seconds = time.perf_counter() - started
     return report
 

@@ -1,14 +1,18 @@
 """The loop behind every derived asset."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
+from lib.errors import WeightsMissing
 from lib.models.registry import ModelSpec, model_specs
 from lib.storage import ledger, models
 from lib.storage.library import Library
 from lib.storage.tables import ClipEmbedding, StageResult
 from orchestration.partitions import BUCKET_COUNT
-from orchestration.stage import StageReport, run_stage
+from orchestration.stage import StageReport, Worker, run_stage
 from tests.conftest import AddImage
 from tests.orchestration.conftest import RED, CountingStage
 
@@ -97,6 +101,33 @@ def test_a_filling_model_takes_over_only_when_complete(library: Library, add_ima
         assert [model.spec_id for model in models.complete_models(session)] == [spec.spec_id]
         models.activate(session, spec.spec_id)
         assert models.require_active(session, "clip").spec_id == spec.spec_id
+
+
+def test_a_model_without_weights_does_not_keep_another_from_filling_in(library: Library, add_image: AddImage) -> None:
+    add_image("green")
+    spec = other_clip(library)
+    counting = CountingStage()
+
+    def load(opened: Library, wanted: ModelSpec) -> Worker[Any]:
+        if wanted.spec_id != spec.spec_id:
+            raise WeightsMissing("fetch them")
+        return counting.stage.load(opened, wanted)
+
+    stage = replace(counting.stage, load=load)
+    with ledger.running(library.database, "first"):
+        assert run_stage(library, stage, run_id="first", buckets=EVERYTHING, force=False).processed == 1
+
+
+def test_a_stage_without_any_weights_says_how_to_get_them(library: Library, add_image: AddImage) -> None:
+    add_image("green")
+
+    def load(_library: Library, _spec: ModelSpec) -> Worker[Any]:
+        raise WeightsMissing("models pull standard")
+
+    stage = replace(CountingStage().stage, load=load)
+    with ledger.running(library.database, "first"), pytest.raises(WeightsMissing, match="models pull"):
+        run_stage(library, stage, run_id="first", buckets=EVERYTHING, force=False)
+    assert run(library, CountingStage(), "second").processed == 1
 
 
 def test_force_computes_everything_again(library: Library, add_image: AddImage) -> None:
