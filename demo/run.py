@@ -6,6 +6,8 @@ It leaves no process behind, and a second run finds nothing to do.
 import json
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +102,16 @@ def _require_space(home: Path) -> None:
         raise InsufficientSpace(f"the demo needs about {NEEDED_BYTES // 1_000_000} MB in {home}: {error}") from error
 
 
+def is_our_site(port: int) -> bool:
+    """Return whether the demo's web site is being served on ``port``."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": "gallery.localhost"})
+    try:
+        with urllib.request.urlopen(request, timeout=2) as reply:  # noqa: S310  our own loopback address
+            return b"Amber House" in reply.read()
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
 def kept_port(path: Path) -> int:
     """Return the port in the file ``path``, or a free one that is then kept there.
 
@@ -107,7 +119,8 @@ def kept_port(path: Path) -> int:
     """
     if path.exists():
         port = int(path.read_text())
-        ports.require_free(port, what="the demo's web site", variable=f"rm {path}; it was kept in")
+        if not is_our_site(port):  # `make up` may be serving it
+            ports.require_free(port, what="the demo's web site", remedy=f"remove {_short(path.parent)} to start anew")
         return port
     port = ports.free_port()
     path.write_text(str(port))

@@ -48,9 +48,7 @@ def _describe(pid: int | None) -> str:
         return f"pid {pid}"
 
 
-def require_free(port: int, *, what: str, variable: str) -> None:
+def require_free(port: int, *, what: str, remedy: str) -> None:
     """Raise ConfigurationError, naming the holder, when ``port`` is taken."""
     if not is_free(port):
-        raise ConfigurationError(
-            f"port {port}, wanted for {what}, is held by {holder(port)}; end that, or choose another: {variable}=..."
-        )
+        raise ConfigurationError(f"port {port}, wanted for {what}, is held by {holder(port)}; end that, or {remedy}")

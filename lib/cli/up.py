@@ -39,8 +39,10 @@ def run(settings: Settings) -> None:
         If one of the processes ends by itself.
     """
     settings = with_demo_site(settings)
-    ports.require_free(settings.api_port, what="the API", variable="VITRINE_API_PORT")
-    ports.require_free(settings.dagster_port, what="the Dagster UI", variable="VITRINE_DAGSTER_PORT")
+    ports.require_free(settings.api_port, what="the API", remedy="choose another port with VITRINE_API_PORT")
+    ports.require_free(
+        settings.dagster_port, what="the Dagster UI", remedy="choose another port with VITRINE_DAGSTER_PORT"
+    )
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job inherits it ignored
         signal.signal(number, signal.default_int_handler)
     with open_library(settings) as library:

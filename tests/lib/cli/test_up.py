@@ -19,7 +19,7 @@ def test_a_taken_port_names_its_holder() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(ConfigurationError, match=rf"{port}.*pid {os.getpid()}"):
-            ports.require_free(port, what="the API", variable="VITRINE_API_PORT")
+            ports.require_free(port, what="the API", remedy="choose another")
 
 
 def test_a_free_port_is_free() -> None:
