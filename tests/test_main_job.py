@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -159,6 +160,16 @@ def test_a_second_run_costs_nothing(demo: Demo) -> None:
     assert snapshot(demo.home, demo.site_port) == before
     bodies = [line for line in ledger.read(log)[served:] if line["status"] == 200 and line["path"] != "/robots.txt"]
     assert bodies == []
+    assert {name: report.get("processed", report.get("new")) for name, report in reports(demo).items()} == {
+        **dict.fromkeys(("scraped_images", "cutouts", "color_features", "resnet_embeddings", "clip_embeddings"), 0),
+        **dict.fromkeys(("search_index", "coverage")),
+    }
+
+
+def reports(demo: Demo) -> dict[str, dict[str, Any]]:
+    """Return what each asset reported in the demo's last run."""
+    lines = (demo.home / "logs" / "materialized.jsonl").read_text().splitlines()
+    return {line["asset"]: line["metadata"] for line in map(json.loads, lines)}
 
 
 def test_a_backfill_of_some_buckets_works_by_command(demo: Demo, session: Session) -> None:
