@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     api_port: int = Field(8004, ge=1, le=65535, description="Port of the query API.")
     dagster_port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI.")
     dagster_url: str | None = Field(None, description="The Dagster UI, if it is not on this machine.")
+    dagster_public_url: str | None = Field(
+        None, description="The Dagster UI as a person's browser reaches it, where that is another address."
+    )
     allowed_addresses: str = Field(
         "",
         description="Private or loopback ip:port pairs that the scraper may connect to all the same, comma-separated.",
@@ -61,3 +64,8 @@ class Settings(BaseSettings):
     def dagster_endpoint(self) -> str:
         """Base URL of the Dagster UI and its GraphQL."""
         return self.dagster_url or f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def dagster_page(self) -> str:
+        """Base URL of the Dagster UI for links that a person follows."""
+        return self.dagster_public_url or self.dagster_endpoint

@@ -134,10 +134,11 @@ def run_config(job: Job, *, force: bool) -> dict[str, Any]:
 
 
 class DagsterGateway:
-    """Dagster's GraphQL at ``endpoint``, such as http://127.0.0.1:3000."""
+    """Dagster's GraphQL at ``endpoint``, such as http://127.0.0.1:3000; links for people start with ``page``."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, page: str | None = None) -> None:
         self._endpoint = endpoint.rstrip("/")
+        self._page = (page or endpoint).rstrip("/")
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S)
 
     async def close(self) -> None:
@@ -146,7 +147,7 @@ class DagsterGateway:
 
     def run_url(self, run_id: str) -> str:
         """Return where a person can look at a run."""
-        return f"{self._endpoint}/runs/{run_id}"
+        return f"{self._page}/runs/{run_id}"
 
     async def launch(self, job: Job, config: Mapping[str, Any], *, request_id: str) -> str:
         """Start a run and return its id. Raises DagsterAway or DagsterRefused."""

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lib.cli import models as models_command
+from lib.cli import prepare as prepare_command
 from lib.cli import run as run_command
 from lib.cli import up as up_command
 from lib.errors import VitrineError
@@ -46,6 +47,12 @@ def run(
     """Run Dagster jobs here and now, one after the other; they show in the Dagster UI like any other run."""
     settings = Settings(home=home or up_command.default_home(Settings()))
     raise typer.Exit(run_command.run(settings, jobs, buckets=buckets, force=force))
+
+
+@app.command()
+def prepare(home: HomeOption = None) -> None:
+    """Migrate the databases and read the sources, for services that something else starts (see docs/deploy.md)."""
+    prepare_command.prepare(Settings(home=home) if home else Settings())
 
 
 def main() -> None:
