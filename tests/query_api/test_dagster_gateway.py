@@ -68,3 +68,9 @@ def test_a_code_server_that_is_still_starting_counts_as_away(dagster: FakeDagste
 
     with pytest.raises(DagsterAway):
         asyncio.run(launch())
+
+
+def test_links_for_people_lead_to_the_page_that_their_browser_reaches() -> None:
+    gateway = DagsterGateway("http://webserver:3000", "http://127.0.0.1:3001/")
+    assert gateway.run_url("abc") == "http://127.0.0.1:3001/runs/abc"
+    asyncio.run(gateway.close())
