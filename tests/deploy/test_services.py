@@ -160,7 +160,9 @@ def test_every_service_is_healthy_after_its_work(containers: Containers) -> None
     assert {name: containers.is_healthy(name) for name in lasting} == dict.fromkeys(lasting, True)
 
 
-def test_pictures_and_settings_lie_in_the_volume(containers: Containers) -> None:
+def test_pictures_and_settings_lie_in_the_volume_and_nothing_beside_the_code(containers: Containers) -> None:
     home: Path = containers.machine.folder / "home"
+    app = containers.machine.folder / "app"
+    assert {path.name for path in app.iterdir()} == {"lib", "orchestration", "query_api", "deploy"}
     assert (home / "dagster" / "dagster.yaml").is_file()
     assert len(list((home / "library" / "small").iterdir())) == len(PICTURES)
