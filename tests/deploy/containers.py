@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -67,7 +68,7 @@ class Machine:
 
 
 class Containers:
-    """The services, started in the order that their dependencies ask for. Leaving the block ends them."""
+    """The services, started in the order that their dependencies ask for."""
 
     def __init__(self, machine: Machine, variables: Mapping[str, str]) -> None:
         """``variables`` are what .env would have."""
@@ -100,9 +101,10 @@ class Containers:
         return codes
 
     def kill(self) -> None:
-        """End what is left."""
+        """End what is left, with everything that it started."""
         for process in self._processes.values():
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def is_healthy(self, name: str) -> bool:
@@ -135,7 +137,8 @@ class Containers:
         with (self.machine.folder / "logs" / name).open("wb") as log:
             self._processes[name] = subprocess.Popen(
                 command, cwd=self.machine.folder / "app", env=self._environment(name),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_default_interrupt,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=_default_interrupt,
             )  # fmt: skip
 
     def _run(self, name: str, command: list[str], timeout: float) -> subprocess.CompletedProcess[bytes]:
