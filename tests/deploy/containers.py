@@ -115,11 +115,14 @@ class Containers:
             done = self._run(name, command, timeout=90)
         except subprocess.TimeoutExpired:
             return False
+        with (self.machine.folder / "logs" / f"{name}-health").open("ab") as log:
+            log.write(done.stdout + done.stderr)
         return done.returncode == 0
 
     def log(self, name: str) -> str:
-        """Return the end of what a service has printed."""
-        return (self.machine.folder / "logs" / name).read_text(errors="replace")[-3000:]
+        """Return the end of what a service and its health check have printed."""
+        files = (self.machine.folder / "logs" / name, self.machine.folder / "logs" / f"{name}-health")
+        return "\n".join(file.read_text(errors="replace")[-3000:] for file in files if file.exists())
 
     def _wait_for(self, name: str, condition: str) -> None:
         if condition == "service_completed_successfully":
