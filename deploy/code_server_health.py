@@ -1,4 +1,4 @@
-"""Exit with 0 if the code server at ADDRESS serves, by the gRPC health protocol: ``python code_server_health.py ADDRESS``.
+"""``python code_server_health.py ADDRESS``: exit with 0 if Dagster's code server there serves (gRPC health protocol).
 
 `dagster api grpc-health-check` asks the same and takes ten times the CPU for it, at every check for ever.
 """
