@@ -44,11 +44,7 @@ Loader.add_constructor("!reset", lambda *_: Reset())
 
 
 def interpolated(node: Any, variables: Mapping[str, str]) -> Any:
-    """Return ``node`` with the variables in all of its values (never keys) replaced. Raises VariableMissing.
-
-    >>> interpolated({"a": ["${X:-1} $${X}", "${Y:?must be set}"]}, {"Y": "2"})
-    {'a': ['1 ${X}', '2']}
-    """
+    """Return ``node`` with the variables in all of its values (never keys) replaced. Raises VariableMissing."""
     if isinstance(node, dict):
         return {key: interpolated(value, variables) for key, value in node.items()}
     if isinstance(node, list):

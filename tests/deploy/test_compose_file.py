@@ -42,6 +42,13 @@ def test_the_specification_tells_a_misspelt_field(tmp_path: Path) -> None:
     assert "readonly" in schema_errors(wrong)
 
 
+def test_variables_are_replaced_as_compose_does() -> None:
+    """The examples of the specification's chapter on interpolation, and its `$$`."""
+    given = {"set": "${VAR:-default}", "empty": "${EMPTY:-default}", "plain": "${UNSET}", "$$": "$${VAR}"}
+    replaced = {"set": "x", "empty": "default", "plain": "", "$$": "${VAR}"}
+    assert compose_file.interpolated(given, {"VAR": "x", "EMPTY": ""}) == replaced
+
+
 def test_every_service_of_the_product_is_there() -> None:
     assert LASTING.keys() == {"db", "api", "code-server", "daemon", "webserver"}
 
