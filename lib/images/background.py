@@ -52,7 +52,7 @@ class SubjectMasker:
         The published onnx files have a fixed batch of one, so a picture's mask does not depend on its company.
         """
         inputs = (network_input(image, self._preprocessing) for image in images)
-        return [_min_max(prediction[0, 0]) for prediction in self._network.predictions(inputs)]
+        return [mask_from_prediction(prediction[0, 0]) for prediction in self._network.predictions(inputs)]
 
 
 def network_input(image: RGBAImage, preparation: Preprocessing) -> NDArray[np.float32]:
@@ -150,7 +150,7 @@ def decode_mask_png(png: bytes) -> Mask:
         return np.asarray(picture.convert("L"))
 
 
-def _min_max(prediction: np.ndarray[Any, np.dtype[np.float32]]) -> Mask:
+def mask_from_prediction(prediction: np.ndarray[Any, np.dtype[np.float32]]) -> Mask:
     """Stretch to 0..255 as rembg does; a flat prediction has no subject."""
     low, high = float(prediction.min()), float(prediction.max())
     if not high > low:

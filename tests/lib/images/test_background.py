@@ -6,7 +6,7 @@ from PIL import Image
 
 from lib.images.background import (
     SubjectMasker,
-    _min_max,
+    mask_from_prediction,
     apply_mask,
     coverage,
     decode_mask_png,
@@ -96,7 +96,7 @@ def test_pictures_without_a_subject_have_a_mask_all_the_same(masker, shape, alph
 
 
 def test_a_flat_prediction_has_no_subject():
-    assert coverage(_min_max(np.full((4, 4), 0.7, np.float32))) == 0
+    assert coverage(mask_from_prediction(np.full((4, 4), 0.7, np.float32))) == 0
 
 
 def test_own_alpha_is_a_share_of_both_seen_and_unseen_pixels():
