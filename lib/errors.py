@@ -46,6 +46,10 @@ class DatabaseUnsuitable(StorageError):
     """A database server answers but lacks what Vitrine needs."""
 
 
+class TransactionConflict(StorageError):
+    """The server ended a transaction in favour of another that waited for it; run again, it may well succeed."""
+
+
 class InsufficientSpace(StorageError):
     """The disk has too little room left."""
 

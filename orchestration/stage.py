@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lib.arrays import Mask, RGBAImage
-from lib.errors import ImageError, LeaseLost, ObjectMissing, StorageError, WeightsMissing
+from lib.errors import ImageError, LeaseLost, ObjectMissing, StorageError, TransactionConflict, WeightsMissing
 from lib.images.background import decode_mask_png
 from lib.images.decoding import read_working_copy
 from lib.models.registry import STAGE_OF_ROLE, ModelSpec, Role, model_by_spec_id
@@ -49,8 +49,8 @@ class Worker(Protocol[Result]):
     def compute(self, pictures: Sequence[Picture]) -> Sequence[Result]:
         """Return one result for each picture."""
 
-    def store(self, session: Session, claim: ledger.Claim, result: Result) -> None:
-        """Write one result; the caller commits it together with the ledger's ``ok``."""
+    def store(self, session: Session, claims: Sequence[ledger.Claim], results: Sequence[Result]) -> None:
+        """Write results; the caller commits them together with the ledger's ``ok``. Raises ImageError for a bad one."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,8 @@ def _run_model(library: Library, stage: Stage[Any], work: ledger.Work, report: S
     while claims := _claim(library, work, stage.batch_size):
         with _leased(library, work, claims):
             worker = worker or stage.load(library, model_by_spec_id(work.spec_id))
-            for claim, outcome in _outcomes(library, worker, claims):
-                if _keep(library, worker, work, claim, outcome):
-                    report.add(claim)
+            for claim in _keep(library, worker, work, list(_outcomes(library, worker, claims))):
+                report.add(claim)
 
 
 def _claim(library: Library, work: ledger.Work, limit: int) -> list[ledger.Claim]:
@@ -189,31 +188,65 @@ def _read(library: Library, claim: ledger.Claim) -> Picture:
     return Picture(claim, rgba, mask)
 
 
-def _keep(library: Library, worker: Worker[Any], work: ledger.Work, claim: ledger.Claim, outcome: Any) -> bool:
-    """Write a result or a failure, and return whether it was a result."""
+def _keep(
+    library: Library,
+    worker: Worker[Result],
+    work: ledger.Work,
+    outcomes: Sequence[tuple[ledger.Claim, Result | Exception]],
+) -> list[ledger.Claim]:
+    """Write the outcomes of a batch and return the claims whose results are stored.
+
+    Results are committed together; where one of them stands in the way, each is committed alone.
+    """
+    results = [(claim, outcome) for claim, outcome in outcomes if not isinstance(outcome, Exception)]
+    for claim, outcome in outcomes:
+        if isinstance(outcome, Exception):
+            _keep_failure(library, work, claim, outcome)
+    try:
+        _store(library, worker, work, results)
+    except (ImageError, LeaseLost, TransactionConflict):
+        return [claim for claim, result in results if _keep_alone(library, worker, work, claim, result)]
+    return [claim for claim, _ in results]
+
+
+def _store(
+    library: Library, worker: Worker[Result], work: ledger.Work, results: Sequence[tuple[ledger.Claim, Result]]
+) -> None:
+    if not results:
+        return
+    claims = [claim for claim, _ in results]
     with library.database.session() as session:
-        try:
-            if not isinstance(outcome, Exception):
-                worker.store(session, claim, outcome)
-                ledger.record_ok(session, work, claim)
-                session.commit()
-                return True
-        except ImageError as error:
-            session.rollback()
-            outcome = error
-        except LeaseLost as error:
-            return _given_up(work, claim, error)
-        try:
-            ledger.record_failure(session, work, claim, f"{type(outcome).__name__}: {outcome}")
+        worker.store(session, claims, [result for _, result in results])
+        ledger.record_ok(session, work, *claims)
+        session.commit()
+
+
+def _keep_alone(
+    library: Library, worker: Worker[Result], work: ledger.Work, claim: ledger.Claim, result: Result
+) -> bool:
+    """Write one result, or the failure that it turns out to be, and return whether it was a result."""
+    try:
+        _store(library, worker, work, [(claim, result)])
+    except ImageError as error:
+        _keep_failure(library, work, claim, error)
+    except LeaseLost as error:
+        _given_up(work, claim, error)
+    else:
+        return True
+    return False
+
+
+def _keep_failure(library: Library, work: ledger.Work, claim: ledger.Claim, failure: Exception) -> None:
+    try:
+        with library.database.session() as session:
+            ledger.record_failure(session, work, claim, f"{type(failure).__name__}: {failure}")
             session.commit()
-        except LeaseLost as error:
-            return _given_up(work, claim, error)
-    return False
+    except LeaseLost as error:
+        _given_up(work, claim, error)
 
 
-def _given_up(work: ledger.Work, claim: ledger.Claim, error: LeaseLost) -> bool:
+def _given_up(work: ledger.Work, claim: ledger.Claim, error: LeaseLost) -> None:
     log.warning("lease_lost", stage=work.stage, image_id=claim.image_id, detail=str(error))
-    return False
 
 
 def materialize_stage(

@@ -5,15 +5,16 @@ kept at the resolution that the model works at, and is resized to the picture on
 """
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lib.arrays import Mask, RGBAImage, RGBImage
+from lib.images.matting_network import load_network
 from lib.models.registry import ModelSpec, Preprocessing
 
 OPAQUE = 255
@@ -35,7 +36,7 @@ class SubjectMasker:
     device : str
         ``cuda`` uses onnxruntime's CUDA provider, anything else the CPU.
     threads : int
-        Threads of one inference; 0 leaves it to onnxruntime (one per core).
+        Threads for inference in all; 0 is one per core.
     """
 
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Path], device: str = "cpu", threads: int = 0) -> None:
@@ -43,22 +44,26 @@ class SubjectMasker:
             raise ValueError(f"{spec.name} is not a matting model")
         self.spec = spec
         self._preprocessing: Preprocessing = spec.preprocessing
-        self._session = _rembg_session(spec.name, weights[f"{spec.name}.onnx"], device, threads)
+        self._network = load_network(spec.name, weights[f"{spec.name}.onnx"], device=device, threads=threads)
 
     def masks(self, images: Sequence[RGBAImage]) -> list[Mask]:
         """Return the mask of each picture, square, at the model's resolution (320 for u2netp, 1024 for isnet).
 
-        The pictures go through one by one: the published onnx files have a fixed batch of one.
+        The published onnx files have a fixed batch of one, so a picture's mask does not depend on its company.
         """
-        return [self._mask(image) for image in images]
+        inputs = (network_input(image, self._preprocessing) for image in images)
+        return [mask_from_prediction(prediction[0, 0]) for prediction in self._network.predictions(inputs)]
 
-    def _mask(self, image: RGBAImage) -> Mask:
-        preparation = self._preprocessing
-        picture = Image.fromarray(on_white(_without_extreme_aspect(image)))
-        size = (preparation.side, preparation.side)
-        inputs = self._session.normalize(picture, preparation.mean, preparation.std, size)
-        prediction = np.asarray(self._session.inner_session.run(None, inputs)[0], dtype=np.float32)
-        return _min_max(prediction.reshape(size))
+
+def network_input(image: RGBAImage, preparation: Preprocessing) -> NDArray[np.float32]:
+    """Return a picture as rembg gives it to its networks: (1, 3, side, side), brightest value scaled to 1."""
+    picture = Image.fromarray(on_white(_without_extreme_aspect(image)))
+    side = (preparation.side, preparation.side)
+    pixels = np.asarray(picture.resize(side, Image.Resampling.LANCZOS))
+    mean, std = np.array(preparation.mean, np.float32), np.array(preparation.std, np.float32)
+    scale = np.float32(1 / max(int(pixels.max()), 1e-6))
+    values = (pixels * scale - mean) / std
+    return np.ascontiguousarray(values.transpose(2, 0, 1)[None], dtype=np.float32)
 
 
 def on_white(image: RGBAImage) -> RGBImage:
@@ -145,36 +150,7 @@ def decode_mask_png(png: bytes) -> Mask:
         return np.asarray(picture.convert("L"))
 
 
-def _rembg_session(name: str, onnx: Path, device: str, threads: int) -> Any:
-    import onnxruntime
-
-    # rembg looks for its models here, and fetches what it does not find.
-    os.environ["U2NET_HOME"] = str(onnx.parent)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    providers = ["CUDAExecutionProvider"] if device == "cuda" else []
-    return _rembg().new_session(name, sess_opts=options, providers=[*providers, "CPUExecutionProvider"])
-
-
-def _rembg() -> Any:
-    """Import rembg without compiling pymatting.
-
-    rembg imports pymatting for its alpha matting, which is not used here, and pymatting compiles itself with numba
-    at its first import: over a minute on a busy machine that has only just been set up.
-    """
-    import numba
-
-    config: Any = numba.config
-    before, config.DISABLE_JIT = config.DISABLE_JIT, True
-    try:
-        import rembg
-    finally:
-        config.DISABLE_JIT = before
-    return rembg
-
-
-def _min_max(prediction: np.ndarray[Any, np.dtype[np.float32]]) -> Mask:
+def mask_from_prediction(prediction: np.ndarray[Any, np.dtype[np.float32]]) -> Mask:
     """Stretch to 0..255 as rembg does; a flat prediction has no subject."""
     low, high = float(prediction.min()), float(prediction.max())
     if not high > low:

@@ -4,7 +4,7 @@ Belongs here: the parent's side: limits, the pipe, the death and rebirth of the 
 decoding_worker.py, which no other module should call in this process.
 
 The pipe carries, in both directions, a 4-byte big-endian length and that much JSON. After an answer without ``error``
-follow ``payload_bytes`` bytes: the working copy (lossless WebP), or the rows of the full picture (RGBA).
+follow ``payload_bytes`` bytes: the working copy, or the rows of the full picture (RGBA).
 """
 
 import contextlib
@@ -63,7 +63,8 @@ class DecodedImage:
 
     ``format`` is one of JPEG, PNG, WEBP, AVIF, GIF, BMP, TIFF; ``width_px`` and ``height_px`` are those of the
     original as viewed (EXIF orientation applied); ``has_alpha`` says that some pixel of the working copy is not
-    opaque; ``working_copy`` is lossless WebP; ``phash`` is its perceptual hash, an unsigned 64-bit integer.
+    opaque; ``working_copy`` is what `lib.images.working_copy` writes; ``phash`` is its perceptual hash, an unsigned
+    64-bit integer.
     """
 
     format: str

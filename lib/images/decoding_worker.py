@@ -26,7 +26,7 @@ from lib.errors import DecoderDied, ImageError, ImageTooLarge, UndecodableImage,
 from lib.images.color_management import srgb_image
 from lib.images.decoding_protocol import HEADER, Request
 from lib.images.perceptual_hash import phash64
-from lib.images.working_copy import encode_webp, scaled, working_size
+from lib.images.working_copy import encode_working_copy, scaled, working_size
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 
@@ -192,14 +192,14 @@ def _breakage(error: Exception) -> str:
 
 
 def _working_copy(reading: Reading) -> tuple[dict[str, Any], list[bytes]]:
-    webp = encode_webp(reading.image)
     rgba = np.asarray(reading.image.convert("RGBA"))
+    working_copy = encode_working_copy(rgba)
     header = {
-        **_description(reading, len(webp)),
+        **_description(reading, len(working_copy)),
         "has_alpha": bool((rgba[..., 3] < 255).any()),
         "phash": phash64(rgba),
     }
-    return header, [webp]
+    return header, [working_copy]
 
 
 def _full(reading: Reading) -> tuple[dict[str, Any], Iterator[bytes]]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from lib.errors import ConfigurationError, DatabaseUnavailable, DatabaseUnsuitable
+from lib.errors import ConfigurationError, DatabaseUnavailable, DatabaseUnsuitable, TransactionConflict
 from lib.settings import Settings
 from lib.storage.embedded import EmbeddedServer
 
@@ -43,11 +44,17 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Yield a session; roll back what was not committed. Raises DatabaseUnavailable when no server answers."""
+        """Yield a session; roll back what was not committed.
+
+        Raises DatabaseUnavailable when no server answers, and TransactionConflict when two transactions waited for
+        each other and this one had to give way.
+        """
         try:
             with Session(self.engine, expire_on_commit=False) as session:
                 yield session
         except OperationalError as error:
+            if isinstance(error.orig, DeadlockDetected):
+                raise TransactionConflict(_first_line(error)) from error
             raise DatabaseUnavailable(f"the database does not answer: {_first_line(error)}") from error
         except DBAPIError as error:
             if error.connection_invalidated:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from lib.arrays import Embeddings, FloatArray
 from lib.storage.tables import ClipEmbedding, Image, ResnetEmbedding
+from lib.storage.vector_copy import STAGED, stage_vectors
 
 EmbeddingRole: TypeAlias = Literal["resnet", "clip"]
 EmbeddingTable: TypeAlias = type[ResnetEmbedding] | type[ClipEmbedding]
@@ -48,10 +49,18 @@ def create_partition(session: Session, role: EmbeddingRole, *, spec_id: str, dim
 
 def put_embedding(session: Session, role: EmbeddingRole, image_id: int, spec_id: str, vector: FloatArray) -> None:
     """Store one unit vector, shape (D,)."""
-    table = TABLES[role]
-    value = HalfVector(vector.astype(np.float16))
-    statement = insert(table).values(image_id=image_id, spec_id=spec_id, vector=value)
-    session.execute(statement.on_conflict_do_update(index_elements=["spec_id", "image_id"], set_={"vector": value}))
+    put_embeddings(session, role, spec_id, [image_id], vector[np.newaxis])
+
+
+def put_embeddings(
+    session: Session, role: EmbeddingRole, spec_id: str, image_ids: Sequence[int], vectors: FloatArray
+) -> None:
+    """Store unit vectors, shape (N, D), one for each image; those that are there already are replaced."""
+    stage_vectors(session, image_ids, vectors)
+    rows = sa.select(sa.literal(spec_id), STAGED.c.image_id, STAGED.c.vector).order_by(STAGED.c.image_id)
+    statement = insert(TABLES[role]).from_select(["spec_id", "image_id", "vector"], rows)
+    replaced = {"vector": statement.excluded.vector}
+    session.execute(statement.on_conflict_do_update(index_elements=["spec_id", "image_id"], set_=replaced))
 
 
 def nearest(

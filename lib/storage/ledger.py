@@ -199,16 +199,16 @@ def _lease(session: Session, work: Work, image_ids: list[int]) -> list[Claim]:
     return [Claim(*row) for row in session.execute(claims.order_by(current.c.image_id.desc()))]
 
 
-def record_ok(session: Session, work: Work, claim: Claim) -> None:
-    """Mark a claimed image as done, in the transaction that stores its result.
+def record_ok(session: Session, work: Work, *claims: Claim) -> None:
+    """Mark claimed images as done, in the transaction that stores their results.
 
     Raises
     ------
     LeaseLost
-        If another run took the lease over; the caller rolls its result back.
+        If another run took one of the leases over; the caller rolls all these results back.
     """
     values = {"status": "ok", "error": None, "next_attempt_at": None, "attempts": StageResult.attempts + 1}
-    _close(session, work, claim, values)
+    _close(session, work, claims, values)
 
 
 def record_failure(session: Session, work: Work, claim: Claim, error: str) -> None:
@@ -221,24 +221,35 @@ def record_failure(session: Session, work: Work, claim: Claim, error: str) -> No
         "attempts": attempts,
         "next_attempt_at": sa.func.now() + pause,
     }
-    _close(session, work, claim, values)
+    _close(session, work, [claim], values)
 
 
-def _close(session: Session, work: Work, claim: Claim, values: Mapping[str, object]) -> None:
-    closed = session.execute(
+def _close(session: Session, work: Work, claims: Sequence[Claim], values: Mapping[str, object]) -> None:
+    _require_leases(session, work, claims)
+    session.execute(
         sa.update(StageResult)
+        .where(_rows_of(work), StageResult.image_id.in_([claim.image_id for claim in claims]))
+        .values(**values, lease_owner=None, lease_expires_at=None, lease_size=None, updated_at=sa.func.now())
+    )
+
+
+def _require_leases(session: Session, work: Work, claims: Sequence[Claim]) -> None:
+    """Hold the rows of these claims until the transaction ends; raise LeaseLost where one is no longer the run's."""
+    inputs = [(claim.image_id, claim.input_hash) for claim in claims]
+    held = session.scalars(
+        sa.select(StageResult.image_id)
         .where(
             _rows_of(work),
-            StageResult.image_id == claim.image_id,
+            sa.tuple_(StageResult.image_id, StageResult.input_hash).in_(inputs),
             StageResult.status == "leased",
             StageResult.lease_owner == work.run_id,  # fencing: a run that was given up cannot write
-            StageResult.input_hash == claim.input_hash,
         )
-        .values(**values, lease_owner=None, lease_expires_at=None, lease_size=None, updated_at=sa.func.now())
-        .returning(StageResult.image_id)
+        .order_by(StageResult.image_id)  # as `open_work` does, so that the two never wait for each other in a circle
+        .with_for_update()
     )
-    if closed.first() is None:
-        raise LeaseLost(f"image {claim.image_id}: another run took over {work.stage}")
+    lost = {claim.image_id for claim in claims} - set(held)
+    if lost:
+        raise LeaseLost(f"image {min(lost)}: another run took over {work.stage}")
 
 
 def record_on_request(session: Session, work: Work, image_id: int, input_hash: str) -> bool:

@@ -40,9 +40,10 @@ class ColorWorker:
             hue_histogram=hue_histogram(rgba),
         )
 
-    def store(self, session: Session, _claim: Claim, result: ColorRecord) -> None:
-        """Write the row."""
-        put_colors(session, self._spec.spec_id, result)
+    def store(self, session: Session, _claims: Sequence[Claim], results: Sequence[ColorRecord]) -> None:
+        """Write the rows."""
+        for record in results:
+            put_colors(session, self._spec.spec_id, record)
 
 
 def load_colors(_library: Library, spec: ModelSpec) -> ColorWorker:

@@ -45,12 +45,15 @@ class CutoutWorker:
             for picture in pictures
         ]
 
-    def store(self, session: Session, claim: Claim, result: tuple[str, Mask]) -> None:
-        """Publish the mask, then write its row."""
-        origin, mask = result
+    def store(self, session: Session, claims: Sequence[Claim], results: Sequence[tuple[str, Mask]]) -> None:
+        """Publish the masks, then write their rows."""
+        cutouts = [self._published(origin, mask) for origin, mask in results]
+        for claim, cutout in zip(claims, cutouts, strict=True):
+            put_cutout(session, claim.image_id, self._spec.spec_id, cutout)
+
+    def _published(self, origin: str, mask: Mask) -> NewCutout:
         digest = self._objects.put(encode_mask_png(mask))
-        new = NewCutout(digest, origin=origin, box=subject_box(mask), coverage=coverage(mask))
-        put_cutout(session, claim.image_id, self._spec.spec_id, new)
+        return NewCutout(digest, origin=origin, box=subject_box(mask), coverage=coverage(mask))
 
 
 def load_masker(library: Library, spec: ModelSpec) -> CutoutWorker:

@@ -12,7 +12,7 @@ from lib.embedding.encoder import ImageEncoder
 from lib.embedding.loading import load_image_encoder
 from lib.errors import ImageError
 from lib.models.registry import ModelSpec
-from lib.storage.embeddings import EmbeddingRole, put_embedding
+from lib.storage.embeddings import EmbeddingRole, put_embeddings
 from lib.storage.ledger import Claim
 from lib.storage.library import Library
 from orchestration.assets.derived import DerivedConfig, derived_asset
@@ -30,11 +30,12 @@ class EmbeddingWorker:
         """Return a unit vector, shape (D,), for each picture."""
         return list(self._encoder.encode_images([picture.rgba for picture in pictures]))
 
-    def store(self, session: Session, claim: Claim, result: FloatArray) -> None:
-        """Write the row. Raises ImageError for a vector that is not finite: it would poison every search."""
-        if not np.isfinite(result).all():
+    def store(self, session: Session, claims: Sequence[Claim], results: Sequence[FloatArray]) -> None:
+        """Write the rows. Raises ImageError for a vector that is not finite: it would poison every search."""
+        vectors = np.stack(results)
+        if not np.isfinite(vectors).all():
             raise ImageError("not_finite", "the encoder returned a vector with NaN or infinity")
-        put_embedding(session, self._role, claim.image_id, self._spec.spec_id, result)
+        put_embeddings(session, self._role, self._spec.spec_id, [claim.image_id for claim in claims], vectors)
 
 
 def load_encoder(role: EmbeddingRole, library: Library, spec: ModelSpec) -> EmbeddingWorker:

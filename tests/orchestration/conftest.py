@@ -12,7 +12,7 @@ from lib.arrays import Embeddings
 from lib.errors import UndecodableImage
 from lib.settings import Settings
 from lib.storage.database import Database, DatabaseUrls
-from lib.storage.embeddings import put_embedding
+from lib.storage.embeddings import put_embeddings
 from lib.storage.ledger import Claim
 from lib.storage.library import Library
 from lib.storage.objects import ObjectStore
@@ -29,6 +29,7 @@ class CountingWorker:
     spec_id: str
     seen: list[int]
     refuses: tuple[int, int, int] | None = None
+    cannot_store: int | None = None
 
     def compute(self, pictures: Sequence[Picture]) -> Embeddings:
         """Return unit vectors; raise for the colour that it refuses, which fails the whole batch."""
@@ -40,9 +41,11 @@ class CountingWorker:
         vectors[:, :3] = [picture.rgba[..., :3].mean(axis=(0, 1)) + 1 for picture in pictures]
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    def store(self, session: Session, claim: Claim, result: Any) -> None:
-        """Write the row."""
-        put_embedding(session, "clip", claim.image_id, self.spec_id, result)
+    def store(self, session: Session, claims: Sequence[Claim], results: Sequence[Any]) -> None:
+        """Write the rows, and refuse the image whose result is not to be stored when others are written already."""
+        put_embeddings(session, "clip", self.spec_id, [claim.image_id for claim in claims], np.stack(results))
+        if self.cannot_store in [claim.image_id for claim in claims]:
+            raise UndecodableImage("not_finite", "a vector that is none")
 
 
 @dataclass
@@ -50,12 +53,17 @@ class CountingStage:
     """A stage over :class:`CountingWorker`; ``seen`` lists every image that reached a worker."""
 
     refuses: tuple[int, int, int] | None = None
+    cannot_store: int | None = None
     seen: list[int] = field(default_factory=list)
 
     @property
     def stage(self) -> Stage[Any]:
         """The stage itself."""
-        return Stage("clip", 4, lambda _library, spec: CountingWorker(spec.spec_id, self.seen, self.refuses))
+        return Stage(
+            "clip",
+            4,
+            lambda _library, spec: CountingWorker(spec.spec_id, self.seen, self.refuses, self.cannot_store),
+        )
 
 
 @pytest.fixture

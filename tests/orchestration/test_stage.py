@@ -68,6 +68,41 @@ def test_a_bad_picture_becomes_a_row_and_the_rest_is_done(library: Library, add_
     assert "corrupt" in row.error
 
 
+def test_a_result_that_cannot_be_stored_does_not_lose_its_neighbours(library: Library, add_image: AddImage) -> None:
+    bad = add_image("red")
+    for color in ("green", "blue", "white"):
+        add_image(color)
+    counting = CountingStage(cannot_store=bad.id)
+    assert run(library, counting, "first").processed == 3
+    with library.database.session() as session:
+        assert [row[:2] for row in ledger.failures(session, stage="clip_embeddings", limit=5)] == [(bad.id, "failed")]
+        stored = set(session.scalars(sa.select(ClipEmbedding.image_id)))
+    assert bad.id not in stored
+    assert len(stored) == 3
+
+
+def test_a_lease_that_is_lost_meanwhile_costs_its_neighbours_nothing(library: Library, add_image: AddImage) -> None:
+    lost = add_image("red")
+    for color in ("green", "blue", "white"):
+        add_image(color)
+    counting = CountingStage()
+
+    def load(opened: Library, spec: ModelSpec) -> Worker[Any]:
+        with opened.database.session() as session:  # another run takes one image over while the model loads
+            takeover = sa.update(StageResult).where(StageResult.image_id == lost.id).values(lease_owner="another")
+            session.execute(takeover)
+            session.commit()
+        return counting.stage.load(opened, spec)
+
+    with ledger.running(library.database, "another"), ledger.running(library.database, "first"):
+        stage = replace(counting.stage, load=load)
+        assert run_stage(library, stage, run_id="first", buckets=EVERYTHING, force=False).processed == 3
+    with library.database.session() as session:
+        assert lost.id not in set(session.scalars(sa.select(ClipEmbedding.image_id)))
+        row = session.execute(sa.select(StageResult).where(StageResult.image_id == lost.id)).scalar_one()
+    assert (row.status, row.lease_owner) == ("leased", "another")
+
+
 def test_a_lost_file_becomes_a_row(library: Library, add_image: AddImage) -> None:
     image = add_image("green")
     add_image("blue")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from lib.images.background import (
     SubjectMasker,
-    _min_max,
+    mask_from_prediction,
     apply_mask,
     coverage,
     decode_mask_png,
@@ -16,10 +16,14 @@ from lib.images.background import (
     on_white,
     subject_box,
 )
+from lib.images.matting_network import rembg_session
 from lib.models.registry import model_spec
 from lib.models.weights import locate
 
 PICTURES = Path(__file__).parents[2] / "data" / "pictures"
+SPEC = model_spec("matting", "packaged")
+WEIGHTS = locate(SPEC, Path("nowhere"))  # the packaged model lies in its package
+ONNX = WEIGHTS[f"{SPEC.name}.onnx"]
 
 
 def read_picture(name):
@@ -28,9 +32,8 @@ def read_picture(name):
 
 
 @pytest.fixture(scope="module")
-def masker(tmp_path_factory):
-    spec = model_spec("matting", "packaged")
-    return SubjectMasker(spec, locate(spec, tmp_path_factory.getbasetemp()), "cpu", threads=1)
+def masker():
+    return SubjectMasker(SPEC, WEIGHTS, "cpu", threads=2)
 
 
 def on_texture(subject, *, margin=0.4):
@@ -66,11 +69,21 @@ def test_the_mask_equals_that_of_rembg(masker):
     image = read_picture("truck")[:, :128]
     expected = remove(
         Image.fromarray(on_white(image)).resize((320, 320), Image.Resampling.LANCZOS),
-        session=masker._session,
+        session=rembg_session(SPEC.name, ONNX),
         only_mask=True,
     )
     (mask,) = masker.masks([np.dstack([np.asarray(on_white(image)), np.full(image.shape[:2], 255, np.uint8)])])
     np.testing.assert_allclose(mask.astype(int), np.asarray(expected).astype(int), atol=2)
+
+
+@pytest.mark.models
+def test_a_mask_does_not_depend_on_the_company(masker):
+    images = [read_picture(name) for name in ("dog", "truck", "strawberry")]
+    together = masker.masks([*images, *images])
+    for image, first, second in zip(images, together[:3], together[3:], strict=True):
+        (alone,) = masker.masks([image])
+        np.testing.assert_array_equal(alone, first)
+        np.testing.assert_array_equal(alone, second)
 
 
 @pytest.mark.models
@@ -83,7 +96,7 @@ def test_pictures_without_a_subject_have_a_mask_all_the_same(masker, shape, alph
 
 
 def test_a_flat_prediction_has_no_subject():
-    assert coverage(_min_max(np.full((4, 4), 0.7, np.float32))) == 0
+    assert coverage(mask_from_prediction(np.full((4, 4), 0.7, np.float32))) == 0
 
 
 def test_own_alpha_is_a_share_of_both_seen_and_unseen_pixels():

@@ -1,9 +1,14 @@
 """Working copies: size, alpha, and bytes that repeat."""
 
+import io
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from lib.errors import UndecodableImage
 from lib.images.working_copy import make_working_copy, read_working_copy, working_size
 
 
@@ -21,6 +26,32 @@ def test_an_opaque_picture_comes_back_opaque():
     picture = noise(9, 9)
     picture[..., 3] = 255
     np.testing.assert_array_equal(read_working_copy(make_working_copy(picture)), picture)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99), st.booleans())
+def test_any_pixels_come_back(height, width, seed, opaque):
+    picture = noise(height, width, seed)
+    picture[..., 3] |= 255 * opaque
+    np.testing.assert_array_equal(read_working_copy(make_working_copy(picture)), picture)
+
+
+@pytest.mark.parametrize("keep", [4, 12, 60, -1])
+def test_a_damaged_copy_is_refused(keep):
+    with pytest.raises(UndecodableImage, match="damaged"):
+        read_working_copy(make_working_copy(noise(20, 20))[:keep])
+
+
+def test_a_flipped_bit_is_noticed():
+    copy = bytearray(make_working_copy(noise(20, 20)))
+    copy[len(copy) // 2] ^= 1
+    with pytest.raises(UndecodableImage, match="damaged"):
+        read_working_copy(bytes(copy))
+
+
+def test_the_webp_copies_of_an_older_library_are_read():
+    picture, webp = noise(12, 15), io.BytesIO()
+    Image.fromarray(picture).save(webp, "WEBP", lossless=True, exact=True)
+    np.testing.assert_array_equal(read_working_copy(webp.getvalue()), picture)
 
 
 def test_the_same_pixels_give_the_same_bytes():

@@ -11,7 +11,7 @@ from lib.arrays import FloatArray
 from lib.models.registry import model_spec
 from lib.storage import embeddings
 from lib.storage.database import Database
-from lib.storage.embeddings import nearest, nearest_statement, put_embedding
+from lib.storage.embeddings import nearest, nearest_statement, put_embedding, put_embeddings
 from tests.conftest import AddImage
 
 SPEC = model_spec("clip", "packaged")
@@ -50,6 +50,21 @@ def test_equal_distances_are_ordered_by_id(database: Database, angles: dict[int,
             put_embedding(session, "clip", image_id, SPEC.spec_id, at_angle(0))
         found = nearest(session, "clip", at_angle(0), spec_id=SPEC.spec_id, k=5)
     assert [neighbor.image_id for neighbor in found] == sorted(angles)
+
+
+def test_a_batch_comes_back_as_it_went_and_replaces_what_was_there(
+    database: Database, angles: dict[int, float]
+) -> None:
+    vectors = np.random.default_rng(1).standard_normal((len(angles), SPEC.dimension or 0)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with database.session() as session:
+        put_embeddings(session, "clip", SPEC.spec_id, list(angles), vectors)
+        put_embeddings(session, "clip", SPEC.spec_id, list(angles)[:2], vectors[:2])
+        session.commit()
+    with database.session() as session:
+        ids, stored = embeddings.embeddings(session, "clip", spec_id=SPEC.spec_id)
+    assert ids == list(angles)
+    np.testing.assert_array_equal(stored, vectors.astype(np.float16).astype(np.float32))
 
 
 def test_cleared_images_are_no_neighbors(database: Database, angles: dict[int, float]) -> None:
