@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PROFILE ?= packaged
+CLAIMS := download decode matting copy pipeline memory
 
 .PHONY: demo up test check install install-dev bench lock clean
 
@@ -20,6 +21,9 @@ check: install-dev
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m pytest --doctest-modules --ignore lib/storage/migrations -q lib orchestration query_api demo
+
+bench: install-dev ## measure each stage and the whole against the way one writes it first (an hour; QUICK=--quick: minutes)
+	@for claim in $(CLAIMS); do $(PYTHON) -W ignore -m bench.$$claim $(QUICK) || exit 1; done
 
 install:
 	@sh deploy/install.sh requirements.lock

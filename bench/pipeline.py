@@ -104,7 +104,7 @@ def main() -> None:
     print_machine()
     for size in [options.size] if options.size else SIZES:
         small = size == "0.66 MP"
-        count = (8 if small else 2) if options.quick else (24 if small else 4)
+        count = (4 if small else 1) if options.quick else (24 if small else 4)
         compare_size(size, count=count, rounds=1 if options.quick else 5)
 
 

@@ -6,13 +6,13 @@ from PIL import Image
 
 from lib.images.background import (
     SubjectMasker,
-    mask_from_prediction,
     apply_mask,
     coverage,
     decode_mask_png,
     encode_mask_png,
     has_own_alpha,
     mask_from_alpha,
+    mask_from_prediction,
     on_white,
     subject_box,
 )
