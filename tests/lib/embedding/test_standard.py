@@ -180,10 +180,113 @@ def test_multilingual_text_vectors_are_the_mean_states_of_xlm_roberta(multilingu
     np.testing.assert_allclose(encoder.encode_texts(RUSSIAN), one_by_one(forward, tokens), atol=1e-5)
 
 
-def test_texts_are_cut_at_the_tokens_that_the_longest_of_them_has(english, multilingual, monkeypatch):
-    for _, encoder in (english, multilingual):
-        widths = []
-        forward = encoder._text.forward
-        monkeypatch.setattr(encoder._text, "forward", lambda tokens, f=forward, w=widths: w.append(tokens.shape) or f(tokens))
+def test_a_text_costs_as_many_tokens_as_it_has(english, multilingual):
+    layers = [english[1]._network.transformer, multilingual[1]._network.text.transformer.encoder]
+    for (_, encoder), layer in zip((english, multilingual), layers, strict=True):
+        shapes = []
+        hook = layer.register_forward_pre_hook(lambda _, arguments, seen=shapes: seen.append(arguments[0].shape))
         encoder.encode_texts(["a dog", "dog"])
-        assert [columns <= 5 for _, columns in widths] == [True]
+        hook.remove()
+        assert [shape[:2] for shape in shapes] == [(2, 4)]  # start, two words, end
+
+
+def test_rows_come_in_the_order_of_the_texts_whatever_their_lengths(english):
+    _, encoder = english
+    texts = [*TEXTS, *(f"{'very ' * (i * 7 % 40)}old house {i}" for i in range(36))]
+    alone = np.concatenate([encoder.encode_texts([text]) for text in texts])
+    np.testing.assert_allclose(encoder.encode_texts(texts), alone, atol=1e-5)
+
+
+def test_a_batch_on_several_threads_gives_the_rows_that_its_pictures_give_one_by_one(resnet, pictures):
+    reference, encoder = resnet
+    threaded = ResNet34Encoder(encoder.spec, reference, Runtime(CPU, threads=2))
+    several = list(pictures.values()) * 3
+    np.testing.assert_allclose(threaded.encode_images(several), encoder.encode_images(several), atol=1e-6)
+
+
+def cosines(rows, others):
+    return (rows * others).sum(axis=1)
+
+
+def test_bfloat16_vectors_have_a_cosine_of_at_least_0_999_to_float32(resnet, english, multilingual, home, pictures):
+    """Emulated where the CPU has no bfloat16: the same numbers, slowly; so one picture at a time."""
+    half = Runtime(CPU, bf16=True)
+    some = list(pictures.values())[:2]
+    for _, encoder in (resnet, english):
+        rows = type(encoder).load(encoder.spec, home, half).encode_images(some)
+        assert cosines(rows, encoder.encode_images(some)).min() >= 0.999
+    for (_, encoder), texts in ((english, TEXTS[:3]), (multilingual, RUSSIAN[:3])):
+        rows = type(encoder).load(encoder.spec, home, half).encode_texts(texts)
+        assert cosines(rows, encoder.encode_texts(texts)).min() >= 0.999
+
+
+@pytest.mark.parametrize("role", ["resnet", "english", "multilingual"])
+def test_network_and_pictures_are_both_on_the_device_that_was_asked_for(request, home, pictures, role):
+    """On torch's device without memory every layer runs, if all its inputs are there, and only reading fails."""
+    _, encoder = request.getfixturevalue(role)
+    elsewhere = type(encoder).load(encoder.spec, home, Runtime(torch.device("meta")))
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        elsewhere.encode_images(list(pictures.values()))
+    if isinstance(elsewhere, ClipEncoder):
+        with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+            elsewhere.encode_texts(["dog"])
+
+
+@pytest.mark.parametrize("role", ["resnet", "english", "multilingual"])
+def test_a_checkpoint_with_one_flipped_bit_is_refused(request, role, home, tmp_path):
+    spec = request.getfixturevalue(role)[1].spec
+    folder = folder_of(spec, tmp_path)
+    for path in (home / "models" / spec.name).iterdir():
+        (folder / path.name).hardlink_to(path)
+    checkpoint = max(folder.iterdir(), key=lambda path: path.stat().st_size)
+    body = bytearray(checkpoint.read_bytes())
+    body[len(body) // 2] ^= 1
+    checkpoint.unlink()  # the copy's name: the bytes themselves are shared with the whole one
+    checkpoint.write_bytes(body)
+    with pytest.raises(WeightsMissing, match=f"{checkpoint.name}.*is damaged.*models pull standard"):
+        load_image_encoder(spec, tmp_path, "cpu", "f32")
+
+
+class Payload:
+    """What a malicious checkpoint holds: unpickling it writes a file."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return Path.write_text, (self.target, "ran")
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"), [(RESNET34, "resnet34.pth"), (CLIP_LAION2B, "open_clip_pytorch_model.bin")], ids=["pth", "bin"]
+)
+@pytest.mark.parametrize("write", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what))])
+def test_the_code_in_a_malicious_checkpoint_never_runs(spec, name, write, tmp_path):
+    proof = tmp_path / "proof"
+    folder = folder_of(spec, tmp_path)
+    write({"conv1.weight": torch.zeros(1), "payload": Payload(proof)}, folder / name)
+    torch.load(folder / name, weights_only=False)
+    assert proof.read_text() == "ran"  # the payload works on whoever unpickles it
+    proof.unlink()
+    small = {"layers": 1, "width": 64, "image_size": 224, "patch_size": 32}
+    parameters = dict(spec.parameters) | ({"vision_cfg": small} if spec.parameters else {})
+    with pytest.raises(WeightsRefused, match=f"{name} is not the plain tensors"):
+        load_image_encoder(installed(spec, tmp_path, parameters=parameters), tmp_path, "cpu", "f32")
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize("body", [b"", b"not a checkpoint at all", (8).to_bytes(8, "little") + b"{not so}"])
+@pytest.mark.parametrize("name", ["model.safetensors", "model.bin"])
+def test_a_file_that_is_no_checkpoint_is_refused_and_named(body, name, tmp_path):
+    folder = folder_of(CLIP_LAION2B, tmp_path)
+    (folder / name).write_bytes(body)
+    parameters = dict(CLIP_LAION2B.parameters) | {"vision_cfg": {"layers": 1, "width": 64, "patch_size": 32}}
+    with pytest.raises(WeightsRefused, match=name):
+        load_image_encoder(installed(CLIP_LAION2B, tmp_path, parameters=parameters), tmp_path, "cpu", "f32")
+
+
+def test_the_checkpoint_of_another_network_is_refused(tmp_path):
+    folder = folder_of(RESNET34, tmp_path)
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, folder / "resnet34.pth")
+    with pytest.raises(WeightsRefused, match=r"resnet34\.pth"):
+        load_image_encoder(installed(RESNET34, tmp_path), tmp_path, "cpu", "f32")
