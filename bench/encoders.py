@@ -6,7 +6,7 @@ Ours: ``encode_images`` on a batch as the assets give it (16 pictures), in the n
 clock, and 85 % of what a large matrix product of the same number format reaches on as many threads, measured in turn
 with our forward passes without preprocessing.
 
-``--torch-threads N`` gives the peer N threads.
+``--torch-threads N`` gives the peer N threads, ``--model NAME`` measures one model.
 """
 
 import argparse
@@ -74,6 +74,9 @@ def clip_sides(runtime: Runtime) -> tuple[ModelSpec, Any, Any, Any, Any]:
     return CLIP_LAION2B, plain.visual.eval(), transform, encoder, ours.visual
 
 
+SIDES = {"ResNet34": resnet_sides, "ViT-B/32": clip_sides}
+
+
 def flops(network: Any) -> int:
     """Return the operations of one picture's products and convolutions, two a multiply-add."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -132,6 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="fewer pictures and rounds")
     parser.add_argument("--torch-threads", type=int, default=torch.get_num_threads(), help="threads of the peer")
+    parser.add_argument("--model", choices=list(SIDES), help="only this one")
     arguments = parser.parse_args()
     print_machine()
     runtime = Runtime.choose("cpu")
@@ -139,8 +143,8 @@ def main() -> None:
     print(f"peer: float32, {arguments.torch_threads} threads")
     images = pictures(8 if arguments.quick else BATCH)
     rounds = 3 if arguments.quick else 9
-    for name, sides in (("ResNet34", resnet_sides), ("ViT-B/32", clip_sides)):
-        spec, plain, transform, encoder, network = sides(runtime)
+    for name in [arguments.model] if arguments.model else SIDES:
+        spec, plain, transform, encoder, network = SIDES[name](runtime)
 
         def peer(plain: Any = plain, transform: Any = transform) -> Any:
             return one_by_one(plain, transform, images, arguments.torch_threads)

@@ -7,7 +7,7 @@ result is the spec's.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -94,7 +94,8 @@ class Runtime:
     def _inference(self) -> Iterator[None]:
         import torch
 
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        products = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        with torch.inference_mode(), products:
             yield
 
 

@@ -19,7 +19,6 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import ResNet34_Weights, resnet34
 
-from lib.embedding.clip import ClipEncoder
 from lib.embedding.loading import load_image_encoder, load_text_encoder
 from lib.embedding.resnet import ResNet34Encoder
 from lib.embedding.runtime import Runtime
@@ -222,12 +221,15 @@ def test_bfloat16_vectors_have_a_cosine_of_at_least_0_999_to_float32(resnet, eng
 
 @pytest.mark.parametrize("role", ["resnet", "english", "multilingual"])
 def test_network_and_pictures_are_both_on_the_device_that_was_asked_for(request, home, pictures, role):
-    """On torch's device without memory every layer runs, if all its inputs are there, and only reading fails."""
+    """On torch's device without memory every layer runs, if all its inputs are there, and only reading fails.
+
+    Not so the tower of transformers, which looks at the values of its mask.
+    """
     _, encoder = request.getfixturevalue(role)
     elsewhere = type(encoder).load(encoder.spec, home, Runtime(torch.device("meta")))
     with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
         elsewhere.encode_images(list(pictures.values()))
-    if isinstance(elsewhere, ClipEncoder):
+    if role == "english":
         with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
             elsewhere.encode_texts(["dog"])
 
