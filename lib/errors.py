@@ -14,6 +14,7 @@ VitrineError
 ├── NotReady
 │   ├── ModelsLoading           weights are being read; ask again soon
 │   ├── WeightsMissing          weights are not on this machine; the message names the command that gets them
+│   │   └── WeightsRefused      a checkpoint holds more than tensors, or those of another network
 │   └── NotComputedYet          the image is known, but the derived thing asked for is not there yet
 ├── FetchError                  a URL gave nothing usable; carries a short reason for the row
 │   ├── FetchRefused            a rule of ours or the site's says no: final until something changes
@@ -84,6 +85,10 @@ class ModelsLoading(NotReady):
 
 class WeightsMissing(NotReady):
     """Model weights are not on this machine."""
+
+
+class WeightsRefused(WeightsMissing):
+    """A weight file is here but is not loaded: it holds more than tensors, or the tensors of another network."""
 
 
 class NotComputedYet(NotReady):

@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Profile = Literal["packaged", "standard"]
+Precision = Literal["auto", "f32", "bf16"]
 
 
 class Settings(BaseSettings):
@@ -44,6 +45,10 @@ class Settings(BaseSettings):
     )
     browser: Path | None = Field(None, description="A Chromium or Chrome program; found by itself when unset.")
     device: str = Field("auto", description="Where models run: auto, cpu, cuda, mps.")
+    precision: Precision = Field(
+        "auto",
+        description="Number format of the standard encoders: auto (bf16 where the CPU multiplies it), f32, bf16.",
+    )
     max_image_bytes: int = Field(50_000_000, gt=0, description="A larger image file is refused.")
     max_image_pixels: int = Field(120_000_000, gt=0, description="A picture with more pixels (all frames) is refused.")
     restore_days: int = Field(7, ge=0, description="How long a cleared library can be restored.")

@@ -36,7 +36,7 @@ class Service:
         self.settings = settings
         self.objects = ObjectStore(settings.home_path)
         self.decoder = Decoder(DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels))
-        self.models = ServingModels(settings.home_path, settings.device)
+        self.models = ServingModels(settings.home_path, settings.device, settings.precision)
         self.dagster = DagsterGateway(settings.dagster_endpoint, settings.dagster_page)
         self._library: Library | None = None
         self._trouble: VitrineError = DatabaseUnavailable("the database is being started")

@@ -18,6 +18,7 @@ from lib.embedding.loading import load_image_encoder
 from lib.errors import ModelNotFound, ModelsLoading, NotFound, NotReady, WeightsMissing
 from lib.models.registry import ModelSpec, Role, model_by_spec_id
 from lib.models.weights import locate
+from lib.settings import Precision
 
 log = structlog.get_logger()
 SERVING_ROLES: tuple[Role, ...] = ("clip", "resnet", "matting")
@@ -58,8 +59,8 @@ class OneAtATime:
 class ServingModels:
     """The models of the roles that answer queries."""
 
-    def __init__(self, home: Path, device: str) -> None:
-        self._home, self._device = home, device
+    def __init__(self, home: Path, device: str, precision: Precision = "auto") -> None:
+        self._home, self._device, self._precision = home, device, precision
         self._loaded: dict[Role, OneAtATime] = {}
         self._troubles: dict[Role, NotReady | NotFound] = {}
 
@@ -85,7 +86,7 @@ class ServingModels:
 
     def _read(self, role: Role, spec: ModelSpec) -> Any:
         if role != "matting":
-            return load_image_encoder(spec, self._home, self._device)
+            return load_image_encoder(spec, self._home, self._device, self._precision)
         from lib.images.background import SubjectMasker
 
         return SubjectMasker(spec, locate(spec, self._home), device=self._device)

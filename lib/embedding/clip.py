@@ -12,62 +12,69 @@ from typing import Any
 import numpy as np
 
 from lib.arrays import Embeddings, RGBAImage
-from lib.embedding.encoder import torch_device, unit_rows
+from lib.embedding.checkpoint import load_clip_checkpoint
+from lib.embedding.clip_text import CausalText, MaskedText
+from lib.embedding.encoder import unit_rows
 from lib.embedding.preprocessing import model_input
+from lib.embedding.runtime import Runtime
 from lib.models.registry import ModelSpec, Preprocessing
 from lib.models.weights import locate
 
-FORWARD = 32  # pictures or texts per forward pass
+# Pictures per forward pass. The weights are read from memory once a pass: one picture alone waits mostly for them.
+FORWARD_CPU, FORWARD_GPU = 8, 32
+TEXTS_AT_ONCE = 32
 CHECKPOINT_SUFFIXES = (".safetensors", ".bin")
 
 
 class ClipEncoder:
     """Encodes pictures and texts into one space of unit vectors."""
 
-    def __init__(self, spec: ModelSpec, network: Any, tokenizer: Any, device: Any) -> None:
+    def __init__(self, spec: ModelSpec, network: Any, tokenizer: Any, runtime: Runtime) -> None:
         if spec.preprocessing is None or spec.dimension is None:
             raise ValueError(f"{spec.name} does not encode pictures")
         self.spec = spec
         self._dimension = spec.dimension
         self._preprocessing: Preprocessing = spec.preprocessing
-        self._network = network
-        self._tokenizer = tokenizer
-        self._device = device
+        self._runtime = runtime
+        self._network = runtime.place(network)
+        text = MaskedText if _reads_text_by_transformers(spec) else CausalText
+        self._text = text(self._network, tokenizer)
 
     @classmethod
-    def load(cls, spec: ModelSpec, home: Path, device: str) -> "ClipEncoder":
-        """Read checkpoint and tokenizer from local files, never running pickled code; raises WeightsMissing."""
-        import open_clip
+    def load(cls, spec: ModelSpec, home: Path, runtime: Runtime) -> "ClipEncoder":
+        """Read checkpoint and tokenizer from local files, running no code of theirs.
 
+        Raises WeightsMissing or WeightsRefused.
+        """
         paths = locate(spec, home)
         (checkpoint,) = (path for name, path in paths.items() if name.endswith(CHECKPOINT_SUFFIXES))
         network = _network(spec, checkpoint.parent)
-        open_clip.load_checkpoint(network, str(checkpoint), weights_only=True)
-        target = torch_device(device)
-        return cls(spec, network.eval().to(target), _tokenizer(spec, checkpoint.parent), target)
+        load_clip_checkpoint(network, checkpoint)
+        return cls(spec, network, _tokenizer(spec, checkpoint.parent), runtime)
 
     def encode_images(self, images: Sequence[RGBAImage]) -> Embeddings:
         """Return one unit row per picture, (N, spec.dimension)."""
-        import torch
+        if not images:
+            return np.empty((0, self._dimension), np.float32)
+        size = FORWARD_CPU if self._runtime.device.type == "cpu" else FORWARD_GPU
+        return unit_rows(self._runtime.run(self._forward, images, size))
 
-        def forward(part: Sequence[RGBAImage]) -> Any:
-            batch = torch.from_numpy(model_input(part, self._preprocessing))
-            return self._network.encode_image(batch.to(self._device))
-
-        return self._encode(images, forward)
+    def _forward(self, images: Sequence[RGBAImage]) -> Any:
+        return self._network.encode_image(self._runtime.pictures(model_input(images, self._preprocessing)))
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return one unit row per text, (N, spec.dimension); a text is cut at the context length (77 tokens)."""
-        return self._encode(texts, lambda part: self._network.encode_text(self._tokenizer(list(part)).to(self._device)))
-
-    def _encode(self, items: Sequence[Any], forward: Any) -> Embeddings:
-        import torch
-
-        if not items:
+        if not texts:
             return np.empty((0, self._dimension), np.float32)
-        parts = [items[start : start + FORWARD] for start in range(0, len(items), FORWARD)]
-        with torch.inference_mode():
-            return unit_rows(torch.cat([forward(part).float().cpu() for part in parts]).numpy())
+        tokens = self._text.tokens(texts)
+        # Side by side with its like, a short text is not filled up to the length of a long one.
+        order = np.argsort(self._text.lengths(tokens), kind="stable")
+        rows = self._runtime.run(self._text_forward, tokens[order], TEXTS_AT_ONCE)
+        return unit_rows(rows[np.argsort(order)])
+
+    def _text_forward(self, tokens: Any) -> Any:
+        longest = int(self._text.lengths(tokens).max())
+        return self._text.forward(tokens[:, :longest].to(self._runtime.device))
 
 
 def _reads_text_by_transformers(spec: ModelSpec) -> bool:

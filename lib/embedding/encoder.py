@@ -1,10 +1,10 @@
 """What makes a vector: the two protocols that every model fills, and what all of them need.
 
-From a spec to a loaded model is loading.py.
+From a spec to a loaded model is loading.py, where and how fast it runs is runtime.py.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -53,14 +53,3 @@ def unit_rows(rows: FloatArray) -> Embeddings:
         raise ValueError("a vector is zero or not finite")
     unit: Embeddings = np.asarray(rows / norms, np.float32)
     return unit
-
-
-def torch_device(device: str) -> Any:
-    """Return the torch device that a setting means; ``auto`` takes the fastest that this machine has."""
-    import torch
-
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

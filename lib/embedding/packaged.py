@@ -15,14 +15,16 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lib.arrays import Embeddings, RGBAImage
-from lib.embedding.encoder import torch_device, unit_rows
+from lib.embedding.checkpoint import load_state_dict
+from lib.embedding.encoder import unit_rows
 from lib.embedding.preprocessing import model_pixels, normalized
+from lib.embedding.runtime import Runtime
 from lib.models.registry import CLASS_VECTORS, LITE2_PREPROCESSING, LITE2_WEIGHTS, ModelSpec
 from lib.models.weights import locate
 
@@ -41,18 +43,16 @@ class Lite2Network:
     pictures that went through the network.
     """
 
-    def __init__(self, checkpoint: Path, device: str) -> None:
-        import torch
+    def __init__(self, checkpoint: Path, runtime: Runtime) -> None:
         from efficientnet_lite_pytorch import EfficientNet
 
         network = EfficientNet.from_name("efficientnet-lite2")
-        network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+        load_state_dict(network, checkpoint)
         self.class_weight: Rows = network._fc.weight.detach().numpy()  # (1000, 1280)
         self.class_bias: Rows = network._fc.bias.detach().numpy()  # (1000,)
         self.forwarded = 0
-        self._device = torch_device(device)
-        # Twice as fast on a CPU as the default layout: most of the network is depthwise convolution.
-        self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._runtime = runtime
+        self._network = runtime.place(network)
         self._remembered: OrderedDict[bytes, Rows] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -72,21 +72,16 @@ class Lite2Network:
         while len(self._remembered) > REMEMBERED_PICTURES:
             self._remembered.popitem(last=False)
 
-    def _forward(self, pixels: list[NDArray[np.uint8]]) -> list[Rows]:
-        size = FORWARD_CPU if self._device.type == "cpu" else FORWARD_GPU
-        parts = [pixels[start : start + size] for start in range(0, len(pixels), size)]
+    def _forward(self, pixels: list[NDArray[np.uint8]]) -> Rows:
+        if not pixels:
+            return np.empty((0, self.class_weight.shape[1]), np.float32)
         self.forwarded += len(pixels)
-        return [row for part in parts for row in self._forward_part(np.stack(part))]
+        size = FORWARD_CPU if self._runtime.device.type == "cpu" else FORWARD_GPU
+        return self._runtime.run(self._pooled, pixels, size)
 
-    def _forward_part(self, pixels: NDArray[np.uint8]) -> Rows:
-        import torch
-
-        with torch.inference_mode():
-            batch = torch.from_numpy(normalized(pixels, LITE2_PREPROCESSING)).to(
-                self._device, memory_format=torch.channels_last
-            )
-            pooled: Rows = self._network.extract_features(batch).mean((2, 3)).float().cpu().numpy()
-        return pooled
+    def _pooled(self, pixels: Sequence[NDArray[np.uint8]]) -> Any:
+        batch = self._runtime.pictures(normalized(np.stack(pixels), LITE2_PREPROCESSING))
+        return self._network.extract_features(batch).mean((2, 3))
 
 
 class Lite2Encoder:
@@ -137,7 +132,7 @@ class ConseEncoder:
 class MiniLM:
     """all-MiniLM-L6-v2: texts to 384-d unit vectors, the mean of its token vectors."""
 
-    def __init__(self, folder: Path, context_length: int, device: str) -> None:
+    def __init__(self, folder: Path, context_length: int, runtime: Runtime) -> None:
         # transformers asks the hub about local folders too unless it is told not to before it is imported.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         from transformers import AutoModel, AutoTokenizer
@@ -146,36 +141,31 @@ class MiniLM:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # 103 tensors of a local file need none
 
         self._context_length = context_length
-        self._device = torch_device(device)
+        self._runtime = runtime
         self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         model = AutoModel.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
-        self._model = model.eval().to(self._device)
+        self._model = runtime.place(model)
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
         """Return one unit row per text, (N, 384)."""
-        parts = [texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE)]
-        return unit_rows(np.concatenate([self._encode(part) for part in parts]))
+        return unit_rows(self._runtime.run(self._mean, texts, TEXTS_AT_ONCE))
 
-    def _encode(self, texts: Sequence[str]) -> Rows:
-        import torch
-
+    def _mean(self, texts: Sequence[str]) -> Any:
         tokens = self._tokenizer(
             list(texts), padding=True, truncation=True, max_length=self._context_length, return_tensors="pt"
-        ).to(self._device)
-        with torch.inference_mode():
-            states = self._model(**tokens).last_hidden_state
-            seen = tokens["attention_mask"].unsqueeze(-1).float()
-            mean: Rows = ((states * seen).sum(1) / seen.sum(1)).float().cpu().numpy()
-        return mean
+        ).to(self._runtime.device)
+        states = self._model(**tokens).last_hidden_state
+        seen = tokens["attention_mask"].unsqueeze(-1).float()
+        return (states * seen).sum(1) / seen.sum(1)
 
 
-def load_packaged(spec: ModelSpec, home: Path, device: str) -> Lite2Encoder | ConseEncoder:
+def load_packaged(spec: ModelSpec, home: Path, runtime: Runtime) -> Lite2Encoder | ConseEncoder:
     """Return the packaged encoder that a spec means; both share one network per process. Raises WeightsMissing."""
     paths = locate(spec, home)
-    network = _shared_network(paths[LITE2_WEIGHTS.name], device)
+    network = _shared_network(paths[LITE2_WEIGHTS.name], runtime)
     if spec.role == "resnet":
         return Lite2Encoder(spec, network)
-    text_model = MiniLM(paths["model.safetensors"].parent, spec.parameters["context_length"], device)
+    text_model = MiniLM(paths["model.safetensors"].parent, spec.parameters["context_length"], runtime)
     classes = np.load(paths[CLASS_VECTORS.name], allow_pickle=False)
     return ConseEncoder(spec, network, text_model, classes.astype(np.float32))
 
@@ -202,8 +192,8 @@ def orthogonal_map(rows: int, columns: int, seed: int) -> Rows:
 
 
 @lru_cache(maxsize=2)
-def _shared_network(checkpoint: Path, device: str) -> Lite2Network:
-    return Lite2Network(checkpoint, device)
+def _shared_network(checkpoint: Path, runtime: Runtime) -> Lite2Network:
+    return Lite2Network(checkpoint, runtime)
 
 
 def class_texts() -> list[str]:

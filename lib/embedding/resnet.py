@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from lib.arrays import Embeddings, RGBAImage
-from lib.embedding.encoder import torch_device, unit_rows
+from lib.embedding.checkpoint import load_state_dict
+from lib.embedding.encoder import unit_rows
 from lib.embedding.preprocessing import model_input
+from lib.embedding.runtime import Runtime
 from lib.models.registry import ModelSpec, Preprocessing
 from lib.models.weights import locate
 
@@ -23,42 +25,33 @@ FORWARD_CPU, FORWARD_GPU = 4, 64
 class ResNet34Encoder:
     """Encodes pictures into the 512 pooled features of torchvision's ResNet34."""
 
-    def __init__(self, spec: ModelSpec, network: Any, device: Any) -> None:
+    def __init__(self, spec: ModelSpec, network: Any, runtime: Runtime) -> None:
         if spec.preprocessing is None or spec.dimension is None:
             raise ValueError(f"{spec.name} does not encode pictures")
         self.spec = spec
         self._dimension = spec.dimension
         self._preprocessing: Preprocessing = spec.preprocessing
-        self._network = network
-        self._device = device
+        self._runtime = runtime
+        self._network = runtime.place(network)
 
     @classmethod
-    def load(cls, spec: ModelSpec, home: Path, device: str) -> "ResNet34Encoder":
-        """Read the weights, a plain torchvision state dict; raises WeightsMissing."""
-        import torch
+    def load(cls, spec: ModelSpec, home: Path, runtime: Runtime) -> "ResNet34Encoder":
+        """Read the weights, a plain torchvision state dict; raises WeightsMissing or WeightsRefused."""
+        from torch.nn import Identity
         from torchvision.models import resnet34
 
         (path,) = locate(spec, home).values()
         network = resnet34(weights=None)
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        network.fc = torch.nn.Identity()  # the pooled features, not the class scores
-        target = torch_device(device)
-        return cls(spec, network.eval().to(target), target)
+        load_state_dict(network, path)
+        network.fc = Identity()  # the pooled features, not the class scores
+        return cls(spec, network, runtime)
 
     def encode_images(self, images: Sequence[RGBAImage]) -> Embeddings:
         """Return one unit row per picture, (N, 512)."""
         if not images:
             return np.empty((0, self._dimension), np.float32)
-        return unit_rows(np.concatenate([self._forward(part) for part in self._parts(images)]))
+        size = FORWARD_CPU if self._runtime.device.type == "cpu" else FORWARD_GPU
+        return unit_rows(self._runtime.run(self._forward, images, size))
 
-    def _parts(self, images: Sequence[RGBAImage]) -> list[Sequence[RGBAImage]]:
-        size = FORWARD_CPU if self._device.type == "cpu" else FORWARD_GPU
-        return [images[start : start + size] for start in range(0, len(images), size)]
-
-    def _forward(self, images: Sequence[RGBAImage]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        import torch
-
-        with torch.inference_mode():
-            batch = torch.from_numpy(model_input(images, self._preprocessing)).to(self._device)
-            features: np.ndarray[Any, np.dtype[np.float32]] = self._network(batch).float().cpu().numpy()
-        return features
+    def _forward(self, images: Sequence[RGBAImage]) -> Any:
+        return self._network(self._runtime.pictures(model_input(images, self._preprocessing)))

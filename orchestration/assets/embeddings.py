@@ -40,7 +40,8 @@ class EmbeddingWorker:
 
 def load_encoder(role: EmbeddingRole, library: Library, spec: ModelSpec) -> EmbeddingWorker:
     """Load an image encoder."""
-    encoder = load_image_encoder(spec, library.settings.home_path, library.settings.device)
+    settings = library.settings
+    encoder = load_image_encoder(spec, settings.home_path, settings.device, settings.precision)
     return EmbeddingWorker(role, spec, encoder)
 
 
