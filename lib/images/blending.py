@@ -40,6 +40,7 @@ DEFAULT_LEVELS = 6
 _COARSEST_SIDE_PX = 8  # halving further would blend the mean colours of the whole pictures
 _TILE_PX = 1024
 _OPAQUE = 255
+_ALPHA_BITS = np.frombuffer(bytes((0, 0, 0, 255)), np.uint32)[0]  # of a pixel as one number, in either byte order
 _INVISIBLE = 0.5  # an alpha that rounds to 0
 
 
@@ -164,9 +165,8 @@ def _as_pixels(image: RGBAImage) -> NDArray[np.uint32]:
 
 
 def _is_opaque(image: RGBAImage) -> bool:
-    import cv2
-
-    return bool(cv2.minMaxLoc(cv2.extractChannel(image, 3))[0] == _OPAQUE)
+    common = np.bitwise_and.reduce(image.view(np.uint32)[..., 0], axis=None)
+    return bool(common & _ALPHA_BITS == _ALPHA_BITS)
 
 
 def seam_tiles(near: NDArray[np.bool_], shape: Sequence[int], levels: int) -> Iterator[Tile]:

@@ -20,9 +20,10 @@ from lib.arrays import FloatArray
 
 Level: TypeAlias = NDArray[np.float32]  # (h, w) or (h, w, up to 4 channels)
 
-# OpenCV adds up the last columns of a row, those that fill no vector register, in another order than the others. With
-# so many columns more, the wanted ones come out the same wherever the picture is cut.
-_TAIL_PX = 40
+# OpenCV adds up the last columns of a row, those that fill no vector register, in another order than the others. They
+# are made anew with columns to spare, so that a number comes out the same wherever the picture is cut.
+_TAIL_PX = 20
+_TAIL_SOURCE_PX = 4 * _TAIL_PX
 
 
 def build_gaussian(image: FloatArray, levels: int) -> list[Level]:
@@ -59,10 +60,21 @@ def reduced(image: Level) -> Level:
     import cv2
 
     height, width = ((side + 1) // 2 for side in image.shape[:2])
-    # Reflected without the edge pixel doubled: OpenCV's default, which pyrUp below matches.
-    padded = cv2.copyMakeBorder(image, 0, 0, 0, _TAIL_PX, cv2.BORDER_REFLECT_101)
-    half = np.asarray(cv2.pyrDown(padded), dtype=np.float32)[:, :width]
+    if image.shape[1] <= _TAIL_SOURCE_PX:
+        half = _padded_and_reduced(image)[:, :width]
+    else:
+        # Reflected without the edge pixel doubled: OpenCV's default, which pyrUp below matches.
+        half = np.asarray(cv2.pyrDown(image), dtype=np.float32)
+        start = width - _TAIL_PX - 2  # two columns are wrong where the tail is cut off
+        half[:, start + 2 :] = _padded_and_reduced(image[:, 2 * start :])[:, 2 : width - start]
     return half.reshape((height, width, *image.shape[2:]))  # OpenCV drops a last axis of length 1
+
+
+def _padded_and_reduced(image: Level) -> Level:
+    import cv2
+
+    padded = cv2.copyMakeBorder(image, 0, 0, 0, 2 * _TAIL_PX, cv2.BORDER_REFLECT_101)
+    return np.asarray(cv2.pyrDown(padded), dtype=np.float32)
 
 
 def expanded(image: Level, height: int, width: int) -> Level:
