@@ -180,6 +180,8 @@ def seam_tiles(near: NDArray[np.bool_], shape: Sequence[int], levels: int) -> It
         runs = _joined(_runs(band.any(axis=0)), gap=2 * margin // block)
         for first, last in _pieces(runs, size):
             used = np.flatnonzero(band[:, first:last].any(axis=1))
+            if not used.size:  # a piece of what was only joined
+                continue
             rows = _in_pixels(first_row + used[0], first_row + used[-1] + 1, block, height)
             columns = _in_pixels(first, last, block, width)
             yield Tile(rows, columns, _widened(rows, margin, height), _widened(columns, margin, width))
@@ -199,7 +201,7 @@ def _joined(runs: Sequence[_Span], *, gap: int) -> list[_Span]:
     joined: list[_Span] = []
     for first, last in runs:
         if joined and first - joined[-1][1] <= gap:
-            first = joined.pop()[0]  # noqa: PLW2901
+            first = joined.pop()[0]
         joined.append((first, last))
     return joined
 
@@ -231,17 +233,17 @@ def _compute(merged: RGBAImage, a: RGBAImage, b: RGBAImage, mask: Mask, levels: 
     import cv2
 
     around = slice(*tile.around_rows), slice(*tile.around_columns)
-    first, second = np.ascontiguousarray(a[around]), np.ascontiguousarray(b[around])
+    first, second = a[around], b[around]
     window = _Window.of(tile)
-    weights = build_gaussian(mask[around] / np.float32(_OPAQUE), levels)
+    seam = _Seam.of(mask[around], window, levels)
     place = merged[slice(*tile.rows), slice(*tile.columns)]
     if _is_opaque(first) and _is_opaque(second):
         planes = [(cv2.extractChannel(first, c), cv2.extractChannel(second, c)) for c in range(3)]
-        color = [_rounded(window.of_plane(q) + _correction(p, q, weights, window)) for p, q in planes]
+        color = [_rounded(window.of_plane(q) + _correction(p, q, seam)) for p, q in planes]
         place[...] = cv2.merge([*color, np.full_like(color[0], _OPAQUE)])
     else:
         pairs = zip(_premultiplied(first), _premultiplied(second), strict=True)
-        place[...] = _straight([window.of_plane(q) + _correction(p, q, weights, window) for p, q in pairs])
+        place[...] = _straight([window.of_plane(q) + _correction(p, q, seam) for p, q in pairs])
 
 
 def _premultiplied(rgba: RGBAImage) -> list[NDArray[np.float32]]:
@@ -262,6 +264,49 @@ def _rounded(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(np.maximum(plane, 0)), dtype=np.uint8)
 
 
+def _correction(first: _Plane, second: _Plane, seam: "_Seam") -> Level:
+    """Return what is to be added to the second plane within the tile: Σ expand^k(w_k L_k(first - second)).
+
+    The planes are those of the tile's surroundings.
+    """
+    import cv2
+
+    levels = len(seam.weights) - 1
+    gaussian = build_gaussian(np.asarray(cv2.subtract(first, second, dtype=cv2.CV_32F)), levels)
+    window = seam.windows[levels]
+    blended = window.of_plane(gaussian[levels]) * window.of_plane(seam.weights[levels])
+    for k in range(levels - 1, -1, -1):
+        fine, part, size = seam.windows[k], seam.lit[k], gaussian[k].shape
+        blended = fine.from_coarser(seam.windows[k + 1], blended, *size)
+        coarser = part.coarser(*gaussian[k + 1].shape)
+        smooth = part.from_coarser(coarser, coarser.of_plane(gaussian[k + 1]), *size)
+        residual = cv2.multiply(cv2.subtract(part.of_plane(gaussian[k]), smooth), part.of_plane(seam.weights[k]))
+        place = part.within(fine).of_plane(blended)
+        np.add(place, residual, out=place)
+    return blended
+
+
+@dataclass(frozen=True)
+class _Seam:
+    """The mask's pyramid around a tile, and where each level has to be worked on.
+
+    ``windows`` are as far around the tile as the finer levels need; ``lit`` is the part of each in which some weight
+    is not 0, for elsewhere there is nothing to add.
+    """
+
+    weights: Sequence[Level]
+    windows: Sequence["_Window"]
+    lit: Sequence["_Window"]
+
+    @classmethod
+    def of(cls, mask: Mask, window: "_Window", levels: int) -> "_Seam":
+        weights = build_gaussian(mask / np.float32(_OPAQUE), levels)
+        windows = [window]
+        for level in weights[1:]:
+            windows.append(windows[-1].coarser(*level.shape))
+        return cls(weights, windows, [window.lit(level) for window, level in zip(windows, weights, strict=True)])
+
+
 @dataclass(frozen=True)
 class _Window:
     """Which part of its surroundings a tile is, in pixels of them."""
@@ -271,8 +316,7 @@ class _Window:
 
     @classmethod
     def of(cls, tile: Tile) -> "_Window":
-        top, left = tile.around_rows[0], tile.around_columns[0]
-        return cls((tile.rows[0] - top, tile.rows[1] - top), (tile.columns[0] - left, tile.columns[1] - left))
+        return cls(tile.rows, tile.columns).within(cls(tile.around_rows, tile.around_columns))
 
     def of_plane(self, plane: _Plane) -> _Plane:
         return plane[slice(*self.rows), slice(*self.columns)]
@@ -284,6 +328,22 @@ class _Window:
         """
         return _Window(*(_halved(span, side) for span, side in ((self.rows, height), (self.columns, width))))
 
+    def lit(self, weights: Level) -> "_Window":
+        """Return the part of this window, at least a pixel, that holds all weights other than 0."""
+        set_ = self.of_plane(weights) != 0
+        spans = [np.flatnonzero(set_.any(axis=axis)) for axis in (1, 0)]
+        starts = (self.rows[0], self.columns[0])
+        if not spans[0].size:
+            return _Window(*((start, start + 1) for start in starts))
+        return _Window(
+            *((start + int(span[0]), start + int(span[-1]) + 1) for start, span in zip(starts, spans, strict=True))
+        )
+
+    def within(self, other: "_Window") -> "_Window":
+        """Return this window counted from the corner of another."""
+        top, left = other.rows[0], other.columns[0]
+        return _Window((self.rows[0] - top, self.rows[1] - top), (self.columns[0] - left, self.columns[1] - left))
+
     def from_coarser(self, coarser: "_Window", plane: Level, height: int, width: int) -> Level:
         """Return this window of a level of height × width, expanded from a coarser plane that covers ``coarser``."""
         top, left = 2 * coarser.rows[0], 2 * coarser.columns[0]
@@ -294,25 +354,3 @@ class _Window:
 
 def _halved(span: _Span, side: int) -> _Span:
     return max(0, span[0] // 2 - 2), min(side, (span[1] + 1) // 2 + 2)
-
-
-def _correction(first: _Plane, second: _Plane, weights: Sequence[Level], window: _Window) -> Level:
-    """Return what is to be added to the second plane within the window: Σ expand^k(w_k L_k(first - second)).
-
-    The planes and weights are those of the tile's surroundings. Each level is worked on only as far around the window
-    as the finer ones need.
-    """
-    import cv2
-
-    gaussian = build_gaussian(np.asarray(cv2.subtract(first, second, dtype=cv2.CV_32F)), len(weights) - 1)
-    windows = [window]
-    for level in gaussian[1:]:
-        windows.append(windows[-1].coarser(*level.shape))
-    blended = windows[-1].of_plane(gaussian[-1]) * windows[-1].of_plane(weights[-1])
-    for k in range(len(weights) - 2, -1, -1):
-        fine, coarse, size = windows[k], windows[k + 1], gaussian[k].shape
-        smooth = fine.from_coarser(coarse, coarse.of_plane(gaussian[k + 1]), *size)
-        residual = cv2.subtract(fine.of_plane(gaussian[k]), smooth)
-        residual = cv2.multiply(residual, fine.of_plane(weights[k]))
-        blended = cv2.add(fine.from_coarser(coarse, blended, *size), residual)
-    return np.asarray(blended, dtype=np.float32)
