@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ from lib.arrays import Mask, RGBAImage
 from lib.images.pyramids import Level, build_gaussian, expanded
 from lib.images.seams import split_mask
 
-_Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # (h, w)
+_Plane: TypeAlias = NDArray[Any]  # (h, w), uint8 or float32
 _Span: TypeAlias = tuple[int, int]  # from, to (exclusive), in pixels
 
 MAX_LEVELS = 8
@@ -246,19 +246,19 @@ def _compute(merged: RGBAImage, a: RGBAImage, b: RGBAImage, mask: Mask, levels: 
         place[...] = _straight([window.of_plane(q) + _correction(p, q, seam) for p, q in pairs])
 
 
-def _premultiplied(rgba: RGBAImage) -> list[NDArray[np.float32]]:
+def _premultiplied(rgba: RGBAImage) -> list[_Plane]:
     alpha = rgba[..., 3].astype(np.float32)
     share = alpha / _OPAQUE
     return [*(rgba[..., channel] * share for channel in range(3)), alpha]
 
 
-def _straight(planes: Sequence[NDArray[np.float32]]) -> RGBAImage:
+def _straight(planes: Sequence[_Plane]) -> RGBAImage:
     alpha = np.clip(planes[3], 0, _OPAQUE)
     scale = np.where(alpha > _INVISIBLE, _OPAQUE / np.maximum(alpha, _INVISIBLE), 0).astype(np.float32)
     return np.stack([_rounded(plane) for plane in (*(plane * scale for plane in planes[:3]), alpha)], axis=-1)
 
 
-def _rounded(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _rounded(plane: _Plane) -> NDArray[np.uint8]:
     import cv2
 
     return np.asarray(cv2.convertScaleAbs(np.maximum(plane, 0)), dtype=np.uint8)
