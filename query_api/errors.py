@@ -41,6 +41,14 @@ class JobsUnavailable(errors.NotReady):
         self.request_id = request_id
 
 
+class MergeTooLarge(errors.VitrineError):
+    """Two pictures are larger than is merged, or their merge than the format that was asked for."""
+
+
+class Overloaded(errors.NotReady):
+    """Work of others holds the memory that this needs."""
+
+
 class RunFailed(errors.VitrineError):
     """The run that was waited for ended without success."""
 
@@ -71,6 +79,8 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
         503, "jobs-unavailable", "Dagster is away: the request is queued, look again with its id", 15
     ),
     InvalidCursor: Problem(422, "invalid-cursor", "Begin again without a cursor"),
+    MergeTooLarge: Problem(413, "merge-too-large", "Merge smaller pictures, or ask for another format; see detail"),
+    Overloaded: Problem(503, "busy", "Too much is being done at once: ask again in a moment", 5),
     RunFailed: Problem(500, "run-failed", "Look at the run in the Dagster UI, then ask again"),
     errors.VitrineError: Problem(500, "internal", "This is a fault of Vitrine: see its log"),
 }

@@ -3,6 +3,8 @@
 Pure functions; RFC 9110 section 12.5.1 (Accept) and RFC 7240 (Prefer) are the rules.
 """
 
+from collections.abc import Sequence
+
 PNG, JSON = "image/png", "application/json"
 
 
@@ -17,6 +19,19 @@ def prefers_json(accept: str) -> bool:
     ranges = [_media_range(part) for part in accept.split(",") if part.strip()]
     json_rank, png_rank = _rank(ranges, JSON), _rank(ranges, PNG)
     return json_rank[0] > 0 and json_rank > png_rank
+
+
+def preferred(accept: str, offered: Sequence[str]) -> str:
+    """Return the media type among those offered that a client likes best; the first of those that it likes alike.
+
+    A client that accepts none of them gets the first all the same, as RFC 9110 allows.
+
+    >>> offered = ["image/png", "image/webp"]
+    >>> preferred("image/webp, image/*;q=0.5", offered), preferred("*/*", offered), preferred("text/html", offered)
+    ('image/webp', 'image/png', 'image/png')
+    """
+    ranges = [_media_range(part) for part in accept.split(",") if part.strip()]
+    return max(offered, key=lambda media_type: _rank(ranges, media_type))
 
 
 def _media_range(part: str) -> tuple[str, float]:

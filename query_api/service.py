@@ -21,6 +21,7 @@ from lib.storage.database import Database
 from lib.storage.library import Library, open_library
 from lib.storage.objects import ObjectStore
 from query_api.dagster_gateway import DagsterGateway
+from query_api.pixel_budget import PixelBudget
 from query_api.serving_models import SERVING_ROLES, ServingModels
 
 log = structlog.get_logger()
@@ -37,6 +38,8 @@ class Service:
         self.objects = ObjectStore(settings.home_path)
         self.decoder = Decoder(DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels))
         self.models = ServingModels(settings.home_path, settings.device, settings.precision)
+        # The largest merge that is allowed, or many small ones, at a time.
+        self.merge_pixels = PixelBudget(3 * settings.max_image_pixels)
         self.dagster = DagsterGateway(settings.dagster_endpoint, settings.dagster_page)
         self._library: Library | None = None
         self._trouble: VitrineError = DatabaseUnavailable("the database is being started")

@@ -1,11 +1,12 @@
-"""Merging two pictures by Laplacian pyramids: each band of detail is blended over a seam as wide as the detail.
+"""Laplacian pyramids: a picture as bands of detail, each half as fine as the one before, that sum up to it again.
 
-Belongs here: building and collapsing pyramids, the blend, and how two pictures are brought to one frame.
+Belongs here: building and collapsing, on single planes or few channels, as pure functions. Merging two pictures with
+them is in blending.py.
 
 References
 ----------
-P. J. Burt, E. H. Adelson (1983). "A multiresolution spline with application to image mosaics". ACM Transactions on
-Graphics 2(4), 217-236. doi:10.1145/245.247
+P. J. Burt, E. H. Adelson (1983). "The Laplacian Pyramid as a Compact Image Code". IEEE Transactions on Communications
+31(4), 532-540. doi:10.1109/TCOM.1983.1095851
 """
 
 from collections.abc import Sequence
@@ -15,128 +16,70 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.arrays import FloatArray, Mask, RGBAImage
+from lib.arrays import FloatArray
 
-_Level: TypeAlias = NDArray[np.float32]  # (h, w) or (h, w, channels)
+Level: TypeAlias = NDArray[np.float32]  # (h, w) or (h, w, up to 4 channels)
 
-MAX_LEVELS = 6
-_COARSEST_SIDE_PX = 8  # halving further would blend the mean colours of the whole pictures
+# OpenCV adds up the last columns of a row, those that fill no vector register, in another order than the others. They
+# are made anew with columns to spare, so that a number comes out the same wherever the picture is cut.
+_TAIL_PX = 20
+_TAIL_SOURCE_PX = 4 * _TAIL_PX
 
 
-def merge(a: RGBAImage, b: RGBAImage, *, levels: int | None = None, mask: Mask | None = None) -> RGBAImage:
-    """Return one picture that is ``a`` where the mask is white and ``b`` where it is black, with no visible seam.
+def build_gaussian(image: FloatArray, levels: int) -> list[Level]:
+    """Return the picture and ``levels`` halvings of it, each blurred by the 5 × 5 binomial kernel first, as float32.
 
-    Parameters
-    ----------
-    a, b : uint8 (H, W, 4)
-        The result has the size of ``a``. ``b`` is scaled, keeping its shape, until it covers that frame, and its
-        middle is used (`cover`).
-    levels : int, optional
-        How many times the pictures are halved, from 0 (a hard cut); as many as leave a side of 8 px, at most 6, when
-        not given. More levels blend over a wider seam.
-    mask : uint8 (H, W) of ``a``'s size, optional
-        255 takes ``a``, 0 takes ``b``, greys mix. Left half ``a``, right half ``b`` when not given.
-
-    Returns
-    -------
-    uint8 (H, W, 4)
-        Colours are blended multiplied by alpha, so what hides under transparent pixels never shows.
-
-    Raises
-    ------
-    ValueError
-        If the mask has another size than ``a``, or ``levels`` is negative.
+    A side of n pixels is halved to (n + 1) // 2, so pixel i of a level stands on pixel 2i of the finer one.
     """
-    height, width = a.shape[:2]
-    weights = left_right_mask(height, width) if mask is None else mask.astype(np.float32) / 255
-    if weights.shape != (height, width):
-        raise ValueError(f"a mask of shape {weights.shape} does not fit a picture of {height} × {width}")
-    depth = default_levels(height, width) if levels is None else levels
-    if depth < 0:
-        raise ValueError(f"levels must not be negative, got {depth}")
-    pyramid_a = build_laplacian(_premultiplied(a), depth)
-    pyramid_b = build_laplacian(_premultiplied(cover(b, height, width)), depth)
-    pyramid_w = build_gaussian(weights, depth)
-    blended = [
-        weight[..., None] * residual_a + (1 - weight[..., None]) * residual_b
-        for residual_a, residual_b, weight in zip(pyramid_a, pyramid_b, pyramid_w, strict=True)
-    ]
-    return _straight(collapse(blended))
-
-
-def default_levels(height: int, width: int) -> int:
-    """Return how many halvings leave the short side at 8 px or more, at most 6.
-
-    >>> default_levels(512, 300), default_levels(20, 20), default_levels(1, 1)
-    (5, 1, 0)
-    """
-    return int(np.clip(np.log2(min(height, width) / _COARSEST_SIDE_PX), 0, MAX_LEVELS))
-
-
-def left_right_mask(height: int, width: int) -> FloatArray:
-    """Return float32 (height, width): 1 on the left half, 0 on the right, ½ on the middle column of an odd width."""
-    columns = np.clip(width / 2 - np.arange(width), 0, 1).astype(np.float32)
-    return np.broadcast_to(columns, (height, width)).copy()
-
-
-def build_gaussian(image: FloatArray, levels: int) -> list[_Level]:
-    """Return the picture and ``levels`` halvings of it, each blurred by the 5 × 5 binomial kernel first."""
-    import cv2
-
-    pyramid: list[_Level] = [np.ascontiguousarray(image, dtype=np.float32)]
+    pyramid: list[Level] = [np.ascontiguousarray(image, dtype=np.float32)]
     for _ in range(levels):
-        # Reflected without the edge pixel doubled: OpenCV's default, which pyrUp below matches.
-        pyramid.append(np.asarray(cv2.pyrDown(pyramid[-1]), dtype=np.float32))
+        pyramid.append(reduced(pyramid[-1]))
     return pyramid
 
 
-def build_laplacian(image: FloatArray, levels: int) -> list[_Level]:
+def build_laplacian(image: FloatArray, levels: int) -> list[Level]:
     """Return ``levels`` residuals, finest first, and the coarsest picture last, all float32.
 
     ``image`` is (H, W) or (H, W, up to 4 channels), of any size from 1 × 1; `collapse` gives it back.
     """
     gaussian = build_gaussian(image, levels)
-    residuals = [fine - _expanded(coarse, fine) for fine, coarse in pairwise(gaussian)]
+    residuals = [fine - expanded(coarse, *fine.shape[:2]) for fine, coarse in pairwise(gaussian)]
     return [*residuals, gaussian[-1]]
 
 
-def collapse(pyramid: Sequence[_Level]) -> _Level:
+def collapse(pyramid: Sequence[Level]) -> Level:
     """Return the picture of a Laplacian pyramid, float32; within 1e-4 of the picture it was built from (0 to 255)."""
     image = pyramid[-1]
     for residual in reversed(pyramid[:-1]):
-        image = _expanded(image, residual) + residual
+        image = expanded(image, *residual.shape[:2]) + residual
     return image
 
 
-def cover(image: RGBAImage, height: int, width: int) -> RGBAImage:
-    """Return a picture scaled, undistorted, until it covers height × width, and cut to that around its middle."""
-    if image.shape[:2] == (height, width):
-        return image
-    from PIL import Image
-
-    source_height, source_width = image.shape[:2]
-    scale = max(height / source_height, width / source_width)
-    cut_height, cut_width = height / scale, width / scale
-    left, top = (source_width - cut_width) / 2, (source_height - cut_height) / 2
-    box = (max(left, 0), max(top, 0), min(left + cut_width, source_width), min(top + cut_height, source_height))
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS, box=box))
-
-
-def _expanded(coarse: _Level, fine: _Level) -> _Level:
+def reduced(image: Level) -> Level:
+    """Return a picture blurred and halved, the REDUCE of the paper with its kernel parameter a = 3/8."""
     import cv2
 
-    height, width = fine.shape[:2]
-    return np.asarray(cv2.pyrUp(coarse, dstsize=(width, height)), dtype=np.float32).reshape(fine.shape)
+    height, width = ((side + 1) // 2 for side in image.shape[:2])
+    if image.shape[1] <= _TAIL_SOURCE_PX:
+        half = _padded_and_reduced(image)[:, :width]
+    else:
+        # Reflected without the edge pixel doubled: OpenCV's default, which pyrUp below matches.
+        half = np.asarray(cv2.pyrDown(image), dtype=np.float32)
+        start = width - _TAIL_PX - 2  # two columns are wrong where the tail is cut off
+        half[:, start + 2 :] = _padded_and_reduced(image[:, 2 * start :])[:, 2 : width - start]
+    return half.reshape((height, width, *image.shape[2:]))  # OpenCV drops a last axis of length 1
 
 
-def _premultiplied(rgba: RGBAImage) -> _Level:
-    image = rgba.astype(np.float32)
-    image[..., :3] *= image[..., 3:] / 255
-    return image
+def _padded_and_reduced(image: Level) -> Level:
+    import cv2
+
+    padded = cv2.copyMakeBorder(image, 0, 0, 0, 2 * _TAIL_PX, cv2.BORDER_REFLECT_101)
+    return np.asarray(cv2.pyrDown(padded), dtype=np.float32)
 
 
-def _straight(premultiplied: _Level) -> RGBAImage:
-    alpha = np.clip(premultiplied[..., 3:], 0, 255)
-    color = premultiplied[..., :3] * (255 / np.maximum(alpha, 1e-3))
-    straight = np.concatenate([np.where(alpha >= 0.5, color, 0), alpha], axis=-1)
-    return np.asarray(np.clip(straight, 0, 255) + 0.5).astype(np.uint8)
+def expanded(image: Level, height: int, width: int) -> Level:
+    """Return a picture doubled to (height, width), each even or one less: the EXPAND of the paper."""
+    import cv2
+
+    double = np.asarray(cv2.pyrUp(image, dstsize=(width, height)), dtype=np.float32)
+    return double.reshape((height, width, *image.shape[2:]))

@@ -40,7 +40,7 @@ for path, bulk in (
 router.get("/clear_all")(library.clear)
 router.post("/hello")(images.hello)
 router.post("/highlight_particular_image", response_model=CutoutRecord)(images.highlight_by_path)
-router.post("/merge_imgs", response_class=Response)(merges.merge_images)
+router.post("/merge_imgs", response_class=Response)(merges.merge_by_paths)
 router.post("/find_all_complementary", response_model=ColorSearchAnswer)(search.complementary_colors)
 router.post("/find_all_similar_by_lab", response_model=ColorSearchAnswer)(search.similar_colors)
 router.post("/get_top_24_resnet_similar", response_model=VectorSearchAnswer)(search.by_look)
