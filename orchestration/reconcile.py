@@ -11,6 +11,7 @@ import dagster as dg
 import structlog
 from sqlalchemy.orm import Session
 
+from lib import logs
 from lib.settings import Settings
 from lib.storage import ledger
 from lib.storage.library import open_library
@@ -39,8 +40,10 @@ def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, grace_s: fl
 
 def main() -> None:
     """End the dead runs of this library; nothing of it runs yet, so there is nobody to be patient with."""
+    settings = Settings()
+    logs.configure(settings.log_level, file=settings.home_path / "logs" / "reconcile.log")
     with (
-        open_library(Settings()) as library,
+        open_library(settings) as library,
         dg.DagsterInstance.get() as instance,
         library.database.session() as session,
     ):

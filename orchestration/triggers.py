@@ -16,9 +16,8 @@ from lib.storage.tables import JobRequest
 from orchestration import jobs, source_schedules
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
-from orchestration.resources import LibraryResource
+from orchestration.resources import REQUEST_TAG, LibraryResource
 
-REQUEST_TAG = "vitrine/request_id"
 LAUNCH_PATIENCE_S = 15.0  # the API launches what it was asked for by itself; this is for when it could not
 RUNNING = dg.DefaultSensorStatus.RUNNING
 UNFINISHED = [
