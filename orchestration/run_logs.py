@@ -6,6 +6,7 @@ Dagster's event log as ever.
 """
 
 import logging
+import warnings
 
 import dagster as dg
 
@@ -21,6 +22,8 @@ def configure() -> None:
     logs.configure(settings.log_level)
     logging.getLogger("dagster").handlers.clear()  # a code server has its own there; ours is on the root
     dg.colored_console_logger._logger_fn = _run_logger
+    # Dagster warns of a parameter that it sets itself, in every process that loads a sensor.
+    warnings.filterwarnings("ignore", message="Parameter `owners`")
 
 
 def _run_logger(_context: dg.InitLoggerContext) -> logging.Logger:

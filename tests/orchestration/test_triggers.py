@@ -8,7 +8,6 @@ import pytest
 from lib.storage import ledger
 from lib.storage.library import Library
 from lib.storage.requests import add_request, queued_requests
-from orchestration import jobs
 from orchestration.definitions import defs
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
@@ -72,11 +71,3 @@ def test_a_request_that_dagster_missed_is_launched_once_and_then_closed(
     assert unserved_requests(instance, library, older_than_s=0) == []
     with library.database.session() as session:
         assert queued_requests(session) == []
-
-
-def test_old_runs_are_pruned(instance: dg.DagsterInstance) -> None:
-    job = defs.resolve_job_def("derive")
-    for _ in range(5):
-        instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
-    assert jobs.prune_runs(instance, keep=2) == 3
-    assert len(instance.get_runs()) == 2
