@@ -107,7 +107,8 @@ def _shared() -> list[Any]:
 
 def _with_format(handler: logging.Handler, *, pretty: bool) -> logging.Handler:
     renderer: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        # Not the tracebacks with colours and local variables: those tear URLs apart and show what is in them.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if pretty
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     )
