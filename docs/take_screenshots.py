@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, ViewportSize, sync_playwright
 
 from demo.run import kept_port
 from demo.serve import demo_source
@@ -34,7 +34,8 @@ PICTURES = Path(__file__).parent / "pictures"
 PORTIONS = (2, 5, 9, 14, 200)  # pages of each scrape
 EVERY_BUCKET = {"dagster/asset_partition_range_start": "00", "dagster/asset_partition_range_end": "0f"}
 DONE_FILE = "portions_done"
-VIEW = {"width": 1360, "height": 860}
+VIEW: ViewportSize = {"width": 1720, "height": 960}
+GRAPH: FloatRect = {"x": 369, "y": 110, "width": 1300, "height": 850}  # without the panels around it
 TIMEOUT_S = 900.0
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
@@ -49,21 +50,26 @@ def main() -> None:
     home = Settings().home_path / "screenshots"
     _open_for_the_demo_site(home)
     with running(home) as dagster:
-        if not (home / DONE_FILE).exists():
-            for pages in PORTIONS:
-                _run(dagster, "scrape", {"ops": {"scraped_images": {"config": {"max_pages": pages}}}})
-                _run(dagster, "derive", {}, EVERY_BUCKET)
-                _run(dagster, "index", {})
-            (home / DONE_FILE).touch()
+        _scrape_in_portions(dagster, home / DONE_FILE)
         with sync_playwright() as playwright:
             arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
             browser = playwright.chromium.launch(executable_path=str(find_browser()), args=arguments)
-            page = browser.new_page(viewport=VIEW, device_scale_factor=1.5)
+            page = browser.new_page(viewport=VIEW, device_scale_factor=1)
             page.set_default_timeout(60_000)
             for name, take in SHOTS.items():
                 take(page, dagster)
-                _save(page.screenshot(), PICTURES / f"{name}.webp")
+                clip = GRAPH if take is asset_graph else None
+                _save(page.screenshot(clip=clip), PICTURES / f"{name}.webp")
             browser.close()
+
+
+def _scrape_in_portions(dagster: str, done_file: Path) -> None:
+    done = int(done_file.read_text()) if done_file.exists() else 0
+    for number, pages in enumerate(PORTIONS[done:], start=done + 1):
+        _run(dagster, "scrape", {"ops": {"scraped_images": {"config": {"max_pages": pages}}}})
+        _run(dagster, "derive", {}, EVERY_BUCKET)
+        _run(dagster, "index", {})
+        done_file.write_text(str(number))
 
 
 def _open_for_the_demo_site(home: Path) -> None:
@@ -123,22 +129,48 @@ def _run(dagster: str, job: str, config: dict[str, Any], tags: dict[str, str] | 
 def asset_graph(page: Page, dagster: str) -> None:
     """All assets and how they hang together."""
     page.goto(f"{dagster}/asset-groups")
+    closed = page.get_by_label("unfold_more")
+    closed.first.wait_for()
+    _hide_navigation(page)
+    while count := closed.count():
+        closed.first.click()
+        _wait(lambda before=count: closed.count() < before)
+        page.wait_for_timeout(1500)
+    page.reload()  # the groups stay open, and the graph is fitted to the window
     page.get_by_text("search_index", exact=True).first.wait_for()
     _settle(page)
 
 
 def materialization(page: Page, dagster: str) -> None:
     """What one materialisation of an asset says, with thumbnails of what is new."""
-    page.goto(f"{dagster}/assets/scraped_images")
-    page.locator("img[src*='/thumbnail']").first.wait_for()
+    _open_metadata(page, dagster)
+    _show_metadata(page)
     _settle(page)
 
 
 def plots(page: Page, dagster: str) -> None:
     """How the numbers of an asset went over its materialisations."""
-    page.goto(f"{dagster}/assets/scraped_images?view=plots")
+    _open_metadata(page, dagster)
+    page.get_by_role("button", name="Plots").click()
     page.locator("canvas").first.wait_for()
+    _show_metadata(page)
     _settle(page)
+
+
+def _open_metadata(page: Page, dagster: str) -> None:
+    page.goto(f"{dagster}/assets/scraped_images")
+    page.locator("img[src*='/thumbnail']").first.wait_for()
+    _hide_navigation(page)
+
+
+def _show_metadata(page: Page) -> None:
+    page.get_by_text("Metadata", exact=True).first.evaluate("heading => heading.scrollIntoView({block: 'start'})")
+
+
+def _hide_navigation(page: Page) -> None:
+    button = page.get_by_text("Hide navigation")
+    if button.count():
+        button.click()
 
 
 def _settle(page: Page) -> None:

@@ -1,5 +1,6 @@
 """What starts by itself, and what ends what nobody ended."""
 
+import time
 from collections.abc import Iterator
 
 import dagster as dg
@@ -56,6 +57,19 @@ def test_a_young_run_is_given_time_to_import_its_code(instance: dg.DagsterInstan
     instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.STARTED)
     with library.database.session() as session:
         assert end_dead_runs(instance, session, grace_s=60) == []
+
+
+def test_a_run_that_leaves_the_queue_is_young_however_long_it_waited(
+    instance: dg.DagsterInstance, library: Library
+) -> None:
+    run = instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.NOT_STARTED)
+    time.sleep(1.2)
+    starting = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_STARTING.value, run.job_name, message="leaves the queue")
+    instance.report_dagster_event(starting, run.run_id)
+    with library.database.session() as session:
+        assert end_dead_runs(instance, session, grace_s=1) == []
+        time.sleep(1.2)
+        assert end_dead_runs(instance, session, grace_s=1) == [run.run_id]
 
 
 def test_a_request_that_dagster_missed_is_launched_once_and_then_closed(
