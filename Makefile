@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 PROFILE ?= packaged
 CLAIMS := download decode matting copy pipeline memory
 
-.PHONY: demo up test check install install-dev bench lock clean
+.PHONY: demo up test check install install-dev bench screenshots lock clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
@@ -30,6 +30,9 @@ install:
 
 install-dev:
 	@sh deploy/install.sh requirements-dev.lock
+
+screenshots: install ## pictures of the Dagster UI into docs/pictures, taken from the running product
+	$(PYTHON) -m docs.take_screenshots
 
 lock: ## renew the hash locks from pyproject.toml (needs uv)
 	uv pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes --no-strip-extras -q pyproject.toml -o requirements.lock

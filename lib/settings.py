@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Profile = Literal["packaged", "standard"]
 Precision = Literal["auto", "f32", "bf16"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Settings(BaseSettings):
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(50_000_000, gt=0, description="A larger image file is refused.")
     max_image_pixels: int = Field(120_000_000, gt=0, description="A picture with more pixels (all frames) is refused.")
     restore_days: int = Field(7, ge=0, description="How long a cleared library can be restored.")
+    log_level: LogLevel = Field("INFO", description="What is logged: lines of this weight and above.")
+    kept_runs: int = Field(1000, ge=1, description="How many finished Dagster runs are kept; older ones are pruned.")
     min_free_bytes: int = Field(500_000_000, ge=0, description="Scraping pauses below this much free disk.")
 
     @field_validator("database_url")

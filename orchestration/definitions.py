@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from orchestration import run_logs
 from orchestration.assets.color_features import color_features
 from orchestration.assets.cutouts import cutouts
 from orchestration.assets.embeddings import clip_embeddings, resnet_embeddings
@@ -11,6 +12,8 @@ from orchestration.checks import all_checks
 from orchestration.jobs import ALL_JOBS
 from orchestration.resources import LibraryResource
 from orchestration.triggers import ALL_SCHEDULES, ALL_SENSORS
+
+run_logs.configure()  # Dagster loads this module in each process that runs our code; there is no other moment
 
 defs = dg.Definitions(
     assets=[

@@ -1,7 +1,7 @@
 """Run jobs in this process, against the library's Dagster instance: ``python -m orchestration.execute scrape derive``.
 
 For the command line and for scripts: the run, its events and its metadata are in the Dagster UI like any other. Each
-materialisation is one line of JSON on standard output.
+materialisation is one line of JSON on standard output, and nothing else is; log lines go to standard error.
 """
 
 import argparse
@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-import structlog
 
+from lib import logs
+from lib.settings import Settings
 from orchestration.definitions import defs
 from orchestration.jobs import ALL_JOBS, DERIVED, NEED_RANGE
 from orchestration.partitions import ALL_BUCKETS_TAGS, BUCKET_KEYS
@@ -71,8 +72,8 @@ def main() -> int:
     parser.add_argument("--buckets", type=bucket_range, default=dict(ALL_BUCKETS_TAGS), metavar="FIRST:LAST")
     parser.add_argument("--force", action="store_true", help="compute again what is there")
     wanted = parser.parse_args()
-    # Standard output is for materialisations alone.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    settings = Settings()
+    logs.configure(settings.log_level, file=settings.home_path / "logs" / "run.log")
     with dg.DagsterInstance.get() as instance:
         runs = (execute(instance, job, tags=wanted.buckets, force=wanted.force) for job in wanted.jobs)
         return 0 if all(runs) else 1

@@ -4,11 +4,11 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from lib.storage import clearing, ledger, requests, sources
+from orchestration import history
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.resources import LibraryResource
 
 DERIVED = ("cutouts", "color_features", "resnet_embeddings", "clip_embeddings")
-KEPT_RUNS = 1000
 
 scrape = dg.define_asset_job("scrape", ["scraped_images"], description="Look for new pictures on all enabled sources.")
 
@@ -53,27 +53,21 @@ def retry_failures() -> None:
 @dg.op
 def collect(context: dg.OpExecutionContext, library: LibraryResource) -> None:
     """Erase clearings whose time to restore is over, files without rows, stale staging files, Dagster's oldest runs."""
-    objects = library.library.objects
-    with library.library.database.session() as session:
+    opened = library.library
+    objects = opened.objects
+    with opened.database.session() as session:
         erased = clearing.erase(session, objects, only_expired=True)
         orphans = clearing.collect_garbage(session, objects)
+    pruned = history.prune(context.instance, opened.urls.dagster, keep=opened.settings.kept_runs)
     context.add_output_metadata(
         {
             "images_erased": erased,
             "files_removed": orphans,
             "staging_swept": objects.sweep_staging(),
-            "runs_pruned": prune_runs(context.instance, keep=KEPT_RUNS),
+            "runs_pruned": pruned.runs,
+            "leftovers_pruned": pruned.leftovers,
         }
     )
-
-
-def prune_runs(instance: dg.DagsterInstance, *, keep: int) -> int:
-    """Delete finished runs beyond the newest ``keep``, which otherwise grow without bound; return how many."""
-    finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-    old = instance.get_runs(dg.RunsFilter(statuses=finished))[keep:]
-    for run in old:
-        instance.delete_run(run.run_id)
-    return len(old)
 
 
 @dg.job(description="Nightly: garbage, expired clearings, Dagster's own history.")

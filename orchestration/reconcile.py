@@ -11,6 +11,7 @@ import dagster as dg
 import structlog
 from sqlalchemy.orm import Session
 
+from lib import logs
 from lib.settings import Settings
 from lib.storage import ledger
 from lib.storage.library import open_library
@@ -21,11 +22,12 @@ OPEN_STATUSES = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.D
 
 
 def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, grace_s: float = GRACE_S) -> list[str]:
-    """Mark as failed each open run that is older than ``grace_s`` and whose lock is free; return their ids."""
+    """Mark as failed each run that began more than ``grace_s`` ago and whose lock is free; return their ids."""
     horizon = time.time() - grace_s
     records = instance.get_run_records(dg.RunsFilter(statuses=OPEN_STATUSES))
+    # A run that is starting may have waited in the queue for hours: what counts is when it left it.
     old = [
-        record.dagster_run for record in records if (record.start_time or record.create_timestamp.timestamp()) < horizon
+        record.dagster_run for record in records if (record.start_time or record.update_timestamp.timestamp()) < horizon
     ]
     dead = [run for run in old if not ledger.is_running(session, run.run_id)]
     for run in dead:
@@ -39,8 +41,10 @@ def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, grace_s: fl
 
 def main() -> None:
     """End the dead runs of this library; nothing of it runs yet, so there is nobody to be patient with."""
+    settings = Settings()
+    logs.configure(settings.log_level, file=settings.home_path / "logs" / "reconcile.log")
     with (
-        open_library(Settings()) as library,
+        open_library(settings) as library,
         dg.DagsterInstance.get() as instance,
         library.database.session() as session,
     ):

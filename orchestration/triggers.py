@@ -4,19 +4,20 @@ Automation conditions react to edges (a parent was updated); the sensors here lo
 when a run fails.
 """
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from lib.models.registry import STAGE_OF_ROLE
-from lib.storage import ledger, models
+from lib.storage import ledger, models, sources
 from lib.storage.library import Library
 from lib.storage.requests import mark_launched, queued_requests
 from lib.storage.tables import JobRequest
-from orchestration import jobs
+from orchestration import jobs, source_schedules
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
-from orchestration.resources import LibraryResource
+from orchestration.resources import REQUEST_TAG, LibraryResource
 
-REQUEST_TAG = "vitrine/request_id"
 LAUNCH_PATIENCE_S = 15.0  # the API launches what it was asked for by itself; this is for when it could not
 RUNNING = dg.DefaultSensorStatus.RUNNING
 UNFINISHED = [
@@ -24,6 +25,7 @@ UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
 ]
 
 automation = dg.AutomationConditionSensorDefinition(
@@ -91,7 +93,36 @@ def _run_request(request: JobRequest) -> dg.RunRequest:
     )
 
 
-scrape_daily = dg.ScheduleDefinition(name="scrape_daily", job=jobs.scrape, cron_schedule="0 4 * * *")
+@dg.sensor(job=jobs.scrape, minimum_interval_seconds=20, default_status=RUNNING)
+def source_schedule_sensor(context: dg.SensorEvaluationContext, library: LibraryResource) -> dg.SensorResult:
+    """Scrape each source by its own schedule, as its rules give it."""
+    return dg.SensorResult(run_requests=scheduled_scrapes(context.instance, library.library, now=datetime.now(UTC)))
+
+
+def scheduled_scrapes(instance: dg.DagsterInstance, library: Library, *, now: datetime) -> list[dg.RunRequest]:
+    """Return the scrapes that the schedules of sources ask for at ``now``."""
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    with library.database.session() as session:
+        wanted = source_schedules.serve(instance, session, unfinished, now=now)
+        session.commit()
+    return wanted
+
+
+@dg.schedule(job=jobs.scrape, cron_schedule="0 4 * * *")
+def scrape_daily(library: LibraryResource) -> dg.RunRequest | dg.SkipReason:
+    """Scrape the sources that have no schedule of their own: the pages that are due."""
+    return daily_scrape(library.library)
+
+
+def daily_scrape(library: Library) -> dg.RunRequest | dg.SkipReason:
+    """Return the scrape of all sources without a schedule of their own, or why there is none."""
+    with library.database.session() as session:
+        names = [source.name for source in sources.enabled_sources(session) if not source.rules.get("schedule")]
+    if not names:
+        return dg.SkipReason("every enabled source has a schedule of its own")
+    return dg.RunRequest(run_config=source_schedules.scrape_config(names))
+
+
 maintain_nightly = dg.ScheduleDefinition(
     name="maintain_nightly",
     job=jobs.maintain,
@@ -99,5 +130,5 @@ maintain_nightly = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 
-ALL_SENSORS = [automation, pending_work_sensor, scrape_request_sensor]
+ALL_SENSORS = [automation, pending_work_sensor, scrape_request_sensor, source_schedule_sensor]
 ALL_SCHEDULES = [scrape_daily, maintain_nightly]

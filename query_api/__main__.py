@@ -2,6 +2,7 @@
 
 import uvicorn
 
+from lib import logs
 from lib.settings import Settings
 from query_api.app import create_app
 
@@ -11,12 +12,14 @@ GRACE_S = 5  # a client that waits for a run for hours must not keep the server 
 def main() -> None:
     """Serve."""
     settings = Settings()
+    logs.configure(settings.log_level, file=settings.home_path / "logs" / "api.log")
     uvicorn.run(
         create_app(settings),
         host=settings.api_host,
         port=settings.api_port,
+        log_config=None,  # what it says goes through our configuration
         log_level="warning",
-        access_log=False,
+        access_log=False,  # request_log.py
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )

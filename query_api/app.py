@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from lib.settings import Settings
 from query_api.errors import install_error_handlers
 from query_api.middleware import BodyLimit, Gatekeeper, HeadAsGet, LegacyNotice
+from query_api.request_log import RequestLog, is_request_id
 from query_api.routes import health, images, jobs, legacy, library, merges, search
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import Service
@@ -45,6 +47,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(HeadAsGet)
     app.add_middleware(Gatekeeper, changing_gets=CHANGING_GETS, api_host=settings.api_host)
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
+    app.add_middleware(RequestLog)
+    app.add_middleware(CorrelationIdMiddleware, validator=is_request_id, transformer=str)
     return app
 
 

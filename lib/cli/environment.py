@@ -66,5 +66,6 @@ def process_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str
         "DAGSTER_HOME": str(dagster_home(settings)),
         "HF_HUB_OFFLINE": "1",  # weights come from `models pull`, never by themselves in the middle of a run
         "PYTHONUNBUFFERED": "1",
+        "GRPC_VERBOSITY": "ERROR",  # gRPC remarks on each fork, in a format of its own
         "DATABASE_URL": database_url.get_secret_value() if database_url else "",
     }

@@ -17,6 +17,7 @@ from typing import Self
 
 import structlog
 
+from lib import logs
 from lib.errors import VitrineError
 
 log = structlog.get_logger()
@@ -45,6 +46,7 @@ class Processes:
 
         With ``stdout`` its standard output replaces that file, and the log keeps the rest.
         """
+        logs.bound_size(self.log_path(name))
         command = [sys.executable, "-m", *arguments] if python else list(arguments)
         with ExitStack() as files:
             log_file = files.enter_context(self.log_path(name).open("ab"))
@@ -63,6 +65,11 @@ class Processes:
     def log_path(self, name: str) -> Path:
         """Return where the output of a process goes."""
         return self._log_folder / f"{name}.log"
+
+    def bound_logs(self, *, max_bytes: int = logs.MAX_LOG_BYTES) -> None:
+        """Keep each log file, and the older one beside it, from growing much beyond ``max_bytes``."""
+        for name in self._children:
+            logs.bound_size(self.log_path(name), max_bytes=max_bytes)
 
     def require_alive(self, names: Sequence[str] = ()) -> None:
         """Raise ProcessFailed, with the end of its log, if one of these (or any) has ended."""

@@ -26,6 +26,7 @@ SITE_TIMEOUT_S = 20.0
 DEMO_HOME = "demo"
 SITE_PORT_FILE = "site_port"
 DAGSTER_TIMEOUT_S = 120.0
+JSON_LINES = ("--log-format", "json")
 
 
 def run(settings: Settings) -> None:
@@ -105,13 +106,14 @@ def start_dagster(processes: Processes, library: Library) -> None:
     workspace = write_workspace(settings.home_path / "dagster", code_port)
     processes.start(
         "code-server", "dagster", "code-server", "start", "-h", "127.0.0.1", "-p", str(code_port),
-        "-m", "orchestration.definitions", "--location-name", "vitrine",
+        "-m", "orchestration.definitions", "--location-name", "vitrine", *JSON_LINES,
     )  # fmt: skip
     processes.wait_until(lambda: not ports.is_free(code_port), name="code-server", timeout_s=DAGSTER_TIMEOUT_S)
-    processes.start("daemon", "dagster._daemon", "run", "-w", str(workspace))
+    processes.start("daemon", "dagster._daemon", "run", "-w", str(workspace), *JSON_LINES)
     processes.start(
-        "webserver", "dagster_webserver", "-h", "127.0.0.1", "-p", str(settings.dagster_port), "-w", str(workspace)
-    )
+        "webserver", "dagster_webserver", "-h", "127.0.0.1", "-p", str(settings.dagster_port), "-w", str(workspace),
+        *JSON_LINES,
+    )  # fmt: skip
     url = f"http://127.0.0.1:{settings.dagster_port}/server_info"
     processes.wait_until(lambda: answers(url), name="webserver", timeout_s=DAGSTER_TIMEOUT_S)
 
@@ -137,4 +139,5 @@ def watch(processes: Processes) -> None:
     """Wait for ever, as long as every process lives. The reconciler has done its work and left."""
     while True:
         processes.require_alive(["api", "code-server", "daemon", "webserver"])
+        processes.bound_logs()
         time.sleep(1)

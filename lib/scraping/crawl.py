@@ -38,11 +38,12 @@ class Staged(Protocol):
 
 @dataclass(frozen=True)
 class KnownPage:
-    """What an earlier visit left: what the page was made of, and what stood on it."""
+    """What an earlier visit left: what the page was made of, and what stood on it; and whether to go there now."""
 
     dependencies: Sequence[Dependency]
     links: Sequence[str]
     image_urls: Sequence[str]
+    is_due: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,15 @@ class PageUnchanged:
 
 
 @dataclass(frozen=True)
+class PageNotDue:
+    """A page that was not visited: what is known of it is taken as it was."""
+
+    url: str
+    depth: int
+    links: Sequence[str]
+
+
+@dataclass(frozen=True)
 class PageMissed:
     """A page that gave nothing."""
 
@@ -131,7 +141,8 @@ class ImageMissed:
     error: FetchError | ImageError
 
 
-Found: TypeAlias = PageFound | PageUnchanged | PageMissed | PageDone | ImageFound[Any] | ImageUnchanged | ImageMissed
+Page: TypeAlias = PageFound | PageUnchanged | PageNotDue
+Found: TypeAlias = Page | PageMissed | PageDone | ImageFound[Any] | ImageUnchanged | ImageMissed
 
 
 @dataclass(frozen=True)
@@ -161,9 +172,11 @@ class Crawler:
                 yield image
             yield PageDone(url)
 
-    async def _visit(self, site: Site, memory: CrawlMemory, url: str, depth: int) -> PageFound | PageUnchanged:
-        await self.robots.require(url)
+    async def _visit(self, site: Site, memory: CrawlMemory, url: str, depth: int) -> Page:
         known = memory.known_page(url)
+        if known is not None and not known.is_due:
+            return PageNotDue(url, depth, known.links)
+        await self.robots.require(url)
         if known is not None and await unchanged(self.fetcher, known.dependencies, site):
             return PageUnchanged(url, depth, known.links)
         return PageFound(url, depth, await self.browser.visit(url, site))
@@ -212,7 +225,7 @@ class Crawler:
         return ImageFound(image.url, staged, decoded, answer.etag, answer.last_modified)
 
 
-def _image_urls(page: PageFound | PageUnchanged, memory: CrawlMemory) -> Sequence[str]:
+def _image_urls(page: Page, memory: CrawlMemory) -> Sequence[str]:
     if isinstance(page, PageFound):
         if page.findings.refusal:
             return ()
@@ -221,9 +234,9 @@ def _image_urls(page: PageFound | PageUnchanged, memory: CrawlMemory) -> Sequenc
     return known.image_urls if known else ()
 
 
-def _too_small(page: PageFound | PageUnchanged, memory: CrawlMemory) -> list[ImageMissed]:
+def _too_small(page: Page, memory: CrawlMemory) -> list[ImageMissed]:
     """Refuse the icons that the page itself gives a size for, unless they have been refused before."""
-    if isinstance(page, PageUnchanged) or page.findings.refusal:
+    if not isinstance(page, PageFound) or page.findings.refusal:
         return []
     small = [image.url for image in page.findings.images if image.too_small]
     refusal = FetchRefused("too_small", "by the size that the page gives it")

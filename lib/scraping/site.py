@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from lib.errors import ConfigurationError
+from lib.scraping.schedules import check_cron, check_timezone
 from lib.scraping.urls import canonical_url, host_matches, host_of
 
 
@@ -37,7 +38,8 @@ Url = Annotated[str, AfterValidator(canonical_url)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Host = Annotated[str, AfterValidator(_host)]
 ClosedHost = Annotated[str, AfterValidator(_closed_host)]
-Cron = Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
+Cron = Annotated[str, AfterValidator(check_cron)]
+TimeZone = Annotated[str, AfterValidator(check_timezone)]
 
 
 def _hosts_of_start_urls(validated: dict[str, Any]) -> tuple[str, ...]:
@@ -72,7 +74,16 @@ class Site(BaseModel):
     recheck_days: float = Field(7.0, ge=0)  # a known picture's URL is asked for again (conditionally) after this
     scroll_limit: int = Field(30, ge=0, le=1000)
     enabled: bool = True
-    schedule: Cron | None = None
+    schedule: Cron | None = None  # scheduled scrapes leave out the pages that are not due (revisits.py)
+    timezone: TimeZone = "UTC"
+    min_revisit_hours: float = Field(1.0, gt=0)
+    max_revisit_hours: float = Field(24.0 * 14, gt=0, le=24 * 3650)
+
+    @model_validator(mode="after")
+    def _check_revisits(self) -> Self:
+        if self.min_revisit_hours > self.max_revisit_hours:
+            raise ValueError("min_revisit_hours must not be more than max_revisit_hours")
+        return self
 
     def follows(self, url: str, *, is_next_page: bool = False) -> bool:
         """Return whether a link to the canonical ``url`` is to be visited."""

@@ -1,19 +1,24 @@
 """Sites to scrape, and what is remembered of their pages and image URLs between visits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from lib.storage.database import Database
 from lib.storage.tables import FrontierUrl, ImageUrl, Page, Sighting, Source
 
 RETRY_AFTER_S = 600
 MAX_RETRY_AFTER_S = 7 * 86_400
 RECHECK_REFUSED = timedelta(days=7)
+SCRAPE_LOCK = 0x5363_7270  # the first half of a source's advisory lock
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,29 @@ class PageVisit:
 
 
 @dataclass(frozen=True)
+class LastVisit:
+    """What a page showed at its last visit, how long ago that was, and what was planned then."""
+
+    status: str
+    reason: str | None
+    links: Sequence[str]
+    image_urls: Sequence[str]
+    visit_interval: timedelta | None
+    age: timedelta
+
+    def differs_from(self, visit: PageVisit) -> bool:
+        """Return whether a visit found other links or pictures, or another outcome.
+
+        A new time stamp in a page's HTML is no change, nor is another order.
+        """
+        return (
+            (self.status, self.reason) != (visit.status, visit.reason)
+            or set(self.links) != set(visit.links)
+            or set(self.image_urls) != {image.url for image in visit.images}
+        )
+
+
+@dataclass(frozen=True)
 class ImageVisit:
     """The outcome of one request for an image URL."""
 
@@ -54,13 +82,44 @@ class ImageVisit:
 
 
 def upsert_source(session: Session, name: str, rules: Mapping[str, Any], *, enabled: bool) -> int:
-    """Add a source or renew its rules; return its id."""
+    """Add a source or renew its rules; return its id.
+
+    A schedule counts from when it was set: neither a new one nor a source that is enabled again has times to make up.
+    """
     values = {"rules": dict(rules), "enabled": enabled}
     statement = insert(Source).values(name=name, **values)
+    renewed = sa.or_(
+        *(Source.rules[key].is_distinct_from(statement.excluded.rules[key]) for key in ("schedule", "timezone")),
+        sa.and_(~Source.enabled, statement.excluded.enabled),
+    )
+    served = sa.case((renewed, sa.func.now()), else_=Source.schedule_served_at)
     row = session.execute(
-        statement.on_conflict_do_update(index_elements=["name"], set_=values).returning(Source.id)
+        statement.on_conflict_do_update(
+            index_elements=["name"], set_={**values, "schedule_served_at": served}
+        ).returning(Source.id)
     ).one()
     return row[0]
+
+
+def note_schedule_served(session: Session, source_id: int, scheduled: datetime) -> None:
+    """Note that the times of a source's schedule are served up to and including ``scheduled``."""
+    session.execute(sa.update(Source).where(Source.id == source_id).values(schedule_served_at=scheduled))
+
+
+@contextmanager
+def sole_scraper(database: Database, source: Source) -> Iterator[None]:
+    """Hold the lock of who scrapes a source for the length of the block; wait for whoever holds it now.
+
+    Freed by the server when this process dies, whatever killed it.
+    """
+    key = (SCRAPE_LOCK, source.id)
+    with database.engine.connect() as connection:
+        connection.detach()  # closing it, or losing it, is what frees the lock
+        if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(*key))):
+            log.info("waiting_for_another_scrape", source=source.name)
+            connection.execute(sa.select(sa.func.pg_advisory_lock(*key)))
+        connection.commit()
+        yield
 
 
 def enabled_sources(session: Session, names: Sequence[str] = ()) -> list[Source]:
@@ -71,8 +130,17 @@ def enabled_sources(session: Session, names: Sequence[str] = ()) -> list[Source]
     return list(session.scalars(statement))
 
 
-def open_frontier(session: Session, source_id: int, start_urls: Sequence[str]) -> int:
-    """Begin a crawl, or go on with one that was cut off; return how many pages it had visited already."""
+def open_frontier(session: Session, source_id: int, start_urls: Sequence[str], *, only_due: bool = False) -> int:
+    """Begin a crawl, or go on with one that was cut off; return how many pages it had visited already.
+
+    Unless it is ``only_due``, it takes up the pages that the one before had left out.
+    """
+    if not only_due:
+        session.execute(
+            sa.update(FrontierUrl)
+            .where(FrontierUrl.source_id == source_id, FrontierUrl.left_out)
+            .values(visited=False, left_out=False)
+        )
     visited = session.scalar(sa.select(sa.func.count()).where(FrontierUrl.source_id == source_id, FrontierUrl.visited))
     extend_frontier(session, source_id, start_urls, depth=0)
     return visited or 0
@@ -103,6 +171,13 @@ def mark_visited(session: Session, source_id: int, url: str) -> None:
     )
 
 
+def mark_left_out(session: Session, source_id: int, url: str) -> None:
+    """Note that this crawl counts a page as visited because it was not due."""
+    session.execute(
+        sa.update(FrontierUrl).where(FrontierUrl.source_id == source_id, FrontierUrl.url == url).values(left_out=True)
+    )
+
+
 def close_frontier(session: Session, source_id: int) -> None:
     """End a crawl."""
     session.execute(sa.delete(FrontierUrl).where(FrontierUrl.source_id == source_id))
@@ -116,15 +191,38 @@ def known_page(session: Session, source_id: int, url: str) -> Page | None:
 
 
 def images_on_page(session: Session, page_id: int) -> list[str]:
-    """Return the image URLs last seen on a page, in the order in which they stood there."""
-    last_seen = sa.select(sa.func.max(Sighting.last_seen_at)).where(Sighting.page_id == page_id).scalar_subquery()
+    """Return the image URLs that a page shows, in the order in which they stand there."""
     statement = (
         sa.select(ImageUrl.url)
         .join(Sighting, Sighting.image_url_id == ImageUrl.id)
-        .where(Sighting.page_id == page_id, Sighting.last_seen_at == last_seen)
+        .join(Page, Page.id == Sighting.page_id)
+        .where(Page.id == page_id, Sighting.last_seen_at >= Page.changed_at)
         .order_by(Sighting.position)
     )
     return list(session.scalars(statement))
+
+
+def last_visit(session: Session, source_id: int, url: str) -> LastVisit | None:
+    """Return what a page showed when it was last visited, or None for one that is new."""
+    page = known_page(session, source_id, url)
+    if page is None:
+        return None
+    since = sa.type_coerce(sa.func.now() - Page.last_visit_at, sa.Interval())
+    age = session.scalars(sa.select(since).where(Page.id == page.id)).one()
+    shown = images_on_page(session, page.id)
+    return LastVisit(page.status, page.reason, page.links, shown, page.visit_interval, age)
+
+
+def is_due(session: Session, page_id: int) -> bool:
+    """Return whether a scrape of what is due should visit a page now."""
+    due = sa.func.coalesce(Page.next_visit_at <= sa.func.now(), True)
+    return bool(session.scalar(sa.select(due).where(Page.id == page_id)))
+
+
+def plan_visit(session: Session, page_id: int, *, interval: timedelta, due_after: timedelta) -> None:
+    """Remember how often a page should be visited; it is due ``due_after`` from now."""
+    values = {"visit_interval": interval, "next_visit_at": sa.func.now() + due_after}
+    session.execute(sa.update(Page).where(Page.id == page_id).values(values))
 
 
 def touch_page(session: Session, page_id: int) -> None:
@@ -132,8 +230,12 @@ def touch_page(session: Session, page_id: int) -> None:
     session.execute(sa.update(Page).where(Page.id == page_id).values(last_visit_at=sa.func.now()))
 
 
-def record_page(session: Session, source_id: int, visit: PageVisit) -> int:
-    """Store a visit with the image URLs and sightings that it found; return the page's id."""
+def record_page(session: Session, source_id: int, visit: PageVisit, *, changed: bool = True) -> int:
+    """Store a visit with the image URLs and sightings that it found; return the page's id.
+
+    The page is due again at once unless :func:`plan_visit` says otherwise. ``changed`` as by
+    :meth:`LastVisit.differs_from`.
+    """
     values = {
         "status": visit.status,
         "reason": visit.reason,
@@ -142,8 +244,10 @@ def record_page(session: Session, source_id: int, visit: PageVisit) -> int:
         "links": list(visit.links),
         "dependencies": [dict(dependency) for dependency in visit.dependencies],
         "last_visit_at": sa.func.now(),
-        "changed_at": sa.func.now(),
+        "next_visit_at": None,
     }
+    if changed:
+        values["changed_at"] = sa.func.now()
     statement = insert(Page).values(source_id=source_id, url=visit.url, **values)
     page_id = session.execute(
         statement.on_conflict_do_update(

@@ -3,7 +3,7 @@
 Queries live beside their noun (images.py, embeddings.py, ...); the schema's history is in migrations/.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from pgvector.sqlalchemy import BIT, HALFVEC
@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Interval,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -45,6 +46,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),
+        timedelta: Interval(),
         dict[str, Any]: JSONB,
         list[dict[str, Any]]: JSONB,
         list[str]: ARRAY(String),
@@ -74,7 +76,10 @@ class Generation(Base):
 
 
 class Source(Base):
-    """A site to scrape. ``rules`` is a checked ``lib.scraping.site.Site``."""
+    """A site to scrape. ``rules`` is a checked ``lib.scraping.site.Site``.
+
+    ``schedule_served_at`` is the last time of its own schedule that was served, or when that schedule was set.
+    """
 
     __tablename__ = "sources"
 
@@ -83,10 +88,15 @@ class Source(Base):
     rules: Mapped[dict[str, Any]]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime] = _now()
+    schedule_served_at: Mapped[datetime] = _now()
 
 
 class Page(Base):
-    """A page that was visited. ``dependencies`` are the validators and hashes of all that it was rendered from."""
+    """A page that was visited. ``dependencies`` are the validators and hashes of all that it was rendered from.
+
+    ``changed_at`` is when it first showed the links and pictures that it shows now. A page without ``next_visit_at`` is
+    due.
+    """
 
     __tablename__ = "pages"
     __table_args__ = (
@@ -106,6 +116,8 @@ class Page(Base):
     first_visit_at: Mapped[datetime] = _now()
     last_visit_at: Mapped[datetime] = _now()
     changed_at: Mapped[datetime] = _now()
+    visit_interval: Mapped[timedelta | None]
+    next_visit_at: Mapped[datetime | None]
     cleared_in: Mapped[int | None] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
 
 
@@ -180,7 +192,10 @@ class Sighting(Base):
 
 
 class FrontierUrl(Base):
-    """A page URL of a crawl under way; the rows go when the crawl ends, so what is left shows where to resume."""
+    """A page URL of a crawl under way; the rows go when the crawl ends, so what is left shows where to resume.
+
+    ``left_out`` marks a page that was not due and counts as visited; a crawl of everything takes it up again.
+    """
 
     __tablename__ = "frontier"
 
@@ -189,6 +204,7 @@ class FrontierUrl(Base):
     depth: Mapped[int]
     position: Mapped[int] = mapped_column(BigInteger, Identity())
     visited: Mapped[bool] = mapped_column(server_default=text("false"))
+    left_out: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class Model(Base):

@@ -17,6 +17,7 @@ from typing import Any, cast
 import dagster as dg
 import structlog
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from lib.errors import FetchFailed
 from lib.images.decoding import DecodedImage, DecodeLimits, Decoder
@@ -33,12 +34,14 @@ from lib.scraping.crawl import (
     PageDone,
     PageFound,
     PageMissed,
+    PageNotDue,
     PageUnchanged,
 )
 from lib.scraping.download import Dependency, Fetcher, Validators
 from lib.scraping.pace import Pace
 from lib.scraping.page_images import FoundImage
 from lib.scraping.programs import find_browser
+from lib.scraping.revisits import RevisitBounds, due_after, next_interval
 from lib.scraping.robots import RobotsRules
 from lib.scraping.site import Site
 from lib.scraping.urls import file_name
@@ -65,10 +68,14 @@ scrape_sources = dg.AssetSpec(
 
 
 class ScrapeConfig(dg.Config):
-    """What to scrape: all enabled sources unless some are named; ``max_pages`` lowers each source's own limit."""
+    """What to scrape: all enabled sources unless some are named; ``max_pages`` lowers each source's own limit.
+
+    Whoever asks gets every page visited; schedules ask for ``only_due``, the pages whose time has come.
+    """
 
     sources: list[str] = Field(default_factory=list)
     max_pages: int = 0
+    only_due: bool = False
     request_id: str = ""
 
 
@@ -78,6 +85,7 @@ class ScrapeReport:
 
     pages: int = 0
     unchanged_pages: int = 0
+    pages_not_due: int = 0
     new: int = 0
     refused: int = 0
     failed: int = 0
@@ -97,14 +105,16 @@ class ScrapeReport:
 class SourceMemory:
     """The crawl's memory of one source, kept in the database."""
 
-    def __init__(self, library: Library, source: Source, site: Site) -> None:
-        self._library, self._source, self._site = library, source, site
+    def __init__(self, library: Library, source: Source, site: Site, *, only_due: bool = False) -> None:
+        self._library, self._source, self._site, self._only_due = library, source, site, only_due
         self._visited = self._images = 0
 
     def open(self) -> None:
         """Queue the start pages, or go on with a crawl that was cut off."""
         with self._library.database.session() as session:
-            self._visited = sources.open_frontier(session, self._source.id, self._site.start_urls)
+            self._visited = sources.open_frontier(
+                session, self._source.id, self._site.start_urls, only_due=self._only_due
+            )
             self._images = sources.count_images_of(session, self._source.id)
             session.commit()
 
@@ -125,9 +135,10 @@ class SourceMemory:
             page = sources.known_page(session, self._source.id, url)
             if page is None or not page.dependencies:
                 return None
-            urls = sources.images_on_page(session, page.id)
+            urls = sources.images_on_page(session, page.id) if page.status == "ok" else []
+            is_due = not self._only_due or sources.is_due(session, page.id)
         dependencies = [Dependency(**dependency) for dependency in page.dependencies]
-        return KnownPage(dependencies, page.links, urls)
+        return KnownPage(dependencies, page.links, urls, is_due)
 
     def due_images(self, urls: Sequence[str]) -> list[DueImage]:
         """Return those of ``urls`` that should be asked for now."""
@@ -153,6 +164,10 @@ class SourceMemory:
                 report.unchanged_pages += 1
                 self._queue(found.links, found.depth)
                 self._touch(found.url)
+            case PageNotDue():
+                report.pages_not_due += 1
+                self._queue(found.links, found.depth)
+                self._leave_out(found.url)
             case PageMissed():
                 report.miss(found.error)
                 self._store_missed_page(found)
@@ -174,10 +189,27 @@ class SourceMemory:
         if findings.refusal:
             report.by_reason[findings.refusal] += 1
             report.refused += 1
-        with self._library.database.session() as session:
-            sources.record_page(session, self._source.id, _page_visit(found.url, findings))
-            session.commit()
+        self._record(_page_visit(found.url, findings))
         self._queue(findings.links, found.depth)
+
+    def _record(self, visit: sources.PageVisit) -> None:
+        with self._library.database.session() as session:
+            before = sources.last_visit(session, self._source.id, visit.url)
+            changed = before is None or before.differs_from(visit)
+            page_id = sources.record_page(session, self._source.id, visit, changed=changed)
+            if visit.status != "failed":  # else it stays due
+                self._plan(session, page_id, before, changed=changed)
+            session.commit()
+
+    def _plan(self, session: Session, page_id: int, before: sources.LastVisit | None, *, changed: bool) -> None:
+        bounds = RevisitBounds.of(self._site)
+        if before is None:
+            interval = next_interval(None, changed=changed, since_last_visit=timedelta(), bounds=bounds)
+        else:
+            # Coming back from a failure is no change of the page.
+            changed = changed and before.status != "failed"
+            interval = next_interval(before.visit_interval, changed=changed, since_last_visit=before.age, bounds=bounds)
+        sources.plan_visit(session, page_id, interval=interval, due_after=due_after(interval))
 
     def _queue(self, links: Sequence[str], depth: int) -> None:
         if depth >= self._site.max_depth:
@@ -190,15 +222,18 @@ class SourceMemory:
         with self._library.database.session() as session:
             page = sources.known_page(session, self._source.id, url)
             if page is not None:
+                self._plan(session, page.id, sources.last_visit(session, self._source.id, url), changed=False)
                 sources.touch_page(session, page.id)
+            session.commit()
+
+    def _leave_out(self, url: str) -> None:
+        with self._library.database.session() as session:
+            sources.mark_left_out(session, self._source.id, url)
             session.commit()
 
     def _store_missed_page(self, found: PageMissed) -> None:
         status = "failed" if isinstance(found.error, FetchFailed) else "refused"
-        visit = sources.PageVisit(found.url, status, found.error.reason, found.error.detail)
-        with self._library.database.session() as session:
-            sources.record_page(session, self._source.id, visit)
-            session.commit()
+        self._record(sources.PageVisit(found.url, status, found.error.reason, found.error.detail))
         self._finish(found.url)
 
     def _finish(self, url: str) -> None:
@@ -284,13 +319,15 @@ def scraped_images(
     with opened.database.session() as session:
         wanted = sources.enabled_sources(session, config.sources)
     started = time.perf_counter()
-    report = asyncio.run(scrape_all(opened, wanted, max_pages=config.max_pages))
+    report = asyncio.run(scrape_all(opened, wanted, max_pages=config.max_pages, only_due=config.only_due))
     run_stage(opened, COLORS, run_id=context.run.run_id, buckets=range(BUCKET_COUNT), force=False)
     seconds = round(time.perf_counter() - started, 3)
     return dg.MaterializeResult(metadata=_metadata(opened, report) | {"seconds": seconds})
 
 
-async def scrape_all(library: Library, wanted: Sequence[Source], *, max_pages: int = 0) -> ScrapeReport:
+async def scrape_all(
+    library: Library, wanted: Sequence[Source], *, max_pages: int = 0, only_due: bool = False
+) -> ScrapeReport:
     """Crawl these sources one after the other and store what they show."""
     report = ScrapeReport()
     program = find_browser(library.settings.browser)
@@ -299,15 +336,16 @@ async def scrape_all(library: Library, wanted: Sequence[Source], *, max_pages: i
             site = Site.model_validate(source.rules)
             if max_pages:
                 site = site.model_copy(update={"max_pages": min(max_pages, site.max_pages)})
-            await _scrape(library, source, site, program, decoder, report)
+            memory = SourceMemory(library, source, site, only_due=only_due)
+            with sources.sole_scraper(library.database, source):
+                await _scrape(library, memory, site, program, decoder, report)
     return report
 
 
 async def _scrape(
-    library: Library, source: Source, site: Site, program: Path, decoder: Decoder, report: ScrapeReport
+    library: Library, memory: SourceMemory, site: Site, program: Path, decoder: Decoder, report: ScrapeReport
 ) -> None:
     settings = library.settings
-    memory = SourceMemory(library, source, site)
     memory.open()
     guard = AddressGuard.parse(settings.allowed_addresses)
     fetcher = Fetcher(settings.user_agent, guard, Pace(site.delay_s, site.concurrency))
@@ -332,6 +370,7 @@ def _metadata(library: Library, report: ScrapeReport) -> dict[str, Any]:
         "dagster/row_count": total,
         "pages": report.pages,
         "unchanged_pages": report.unchanged_pages,
+        "pages_not_due": report.pages_not_due,
         "new": report.new,
         "known": total - report.new,
         "refused": report.refused,

@@ -1,5 +1,6 @@
 """What starts by itself, and what ends what nobody ended."""
 
+import time
 from collections.abc import Iterator
 
 import dagster as dg
@@ -8,7 +9,6 @@ import pytest
 from lib.storage import ledger
 from lib.storage.library import Library
 from lib.storage.requests import add_request, queued_requests
-from orchestration import jobs
 from orchestration.definitions import defs
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
@@ -59,6 +59,19 @@ def test_a_young_run_is_given_time_to_import_its_code(instance: dg.DagsterInstan
         assert end_dead_runs(instance, session, grace_s=60) == []
 
 
+def test_a_run_that_leaves_the_queue_is_young_however_long_it_waited(
+    instance: dg.DagsterInstance, library: Library
+) -> None:
+    run = instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.NOT_STARTED)
+    time.sleep(1.2)
+    starting = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_STARTING.value, run.job_name, message="leaves the queue")
+    instance.report_dagster_event(starting, run.run_id)
+    with library.database.session() as session:
+        assert end_dead_runs(instance, session, grace_s=1) == []
+        time.sleep(1.2)
+        assert end_dead_runs(instance, session, grace_s=1) == [run.run_id]
+
+
 def test_a_request_that_dagster_missed_is_launched_once_and_then_closed(
     instance: dg.DagsterInstance, library: Library
 ) -> None:
@@ -72,11 +85,3 @@ def test_a_request_that_dagster_missed_is_launched_once_and_then_closed(
     assert unserved_requests(instance, library, older_than_s=0) == []
     with library.database.session() as session:
         assert queued_requests(session) == []
-
-
-def test_old_runs_are_pruned(instance: dg.DagsterInstance) -> None:
-    job = defs.resolve_job_def("derive")
-    for _ in range(5):
-        instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
-    assert jobs.prune_runs(instance, keep=2) == 3
-    assert len(instance.get_runs()) == 2
