@@ -125,7 +125,7 @@ def chosen_specs(wanted: str) -> list[ModelSpec]:
 def compare_models(
     role: Annotated[str | None, typer.Argument(help="Only this role: matting, color, resnet or clip.")] = None,
 ) -> None:
-    """Show each model that is filling, or was replaced, beside the one that answers: coverage, recall, common answers."""
+    """Show each model that fills in, or was replaced, beside the one that answers: coverage, recall, common answers."""
     with open_library(Settings()) as library, library.database.session() as session:
         compared = [compare(session, old, new) for old, new in _pairs(session, role)]
     if not compared:
