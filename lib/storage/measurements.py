@@ -100,7 +100,7 @@ def labelled_captions(session: Session, *, limit: int) -> list[tuple[str, Sequen
 
     They are the alternative texts on pages of sources whose rules say ``labelled``: their owner vouches for them.
     """
-    ids = sa.func.array_agg(sa.distinct(ImageUrl.image_id))
+    ids = sa.func.array_agg(sa.distinct(Image.id))
     rows = session.execute(
         sa.select(Sighting.alt, ids)
         .join(ImageUrl, ImageUrl.id == Sighting.image_url_id)

@@ -1,7 +1,5 @@
 """The chart of a model's quality."""
 
-import xml.etree.ElementTree as ElementTree
-
 import httpx2 as httpx
 import numpy as np
 import pytest
@@ -14,8 +12,8 @@ SPEC = model_spec("resnet", "packaged")
 
 
 def texts(svg: bytes) -> str:
-    """Return the words that a chart shows; matplotlib notes each text that it draws as a comment."""
-    ElementTree.fromstring(svg)
+    """Return a chart's source; matplotlib notes each text that it draws as a comment."""
+    assert b"<svg" in svg
     return svg.decode()
 
 
