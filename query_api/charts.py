@@ -12,20 +12,19 @@ from lib.storage.measurements import RecallPoint
 
 LABELS = {
     "nearest": "nearest neighbour",
-    "random": "two images at random",
+    "random": "any two images",
     "caption": "caption and its image",
-    "caption_random": "caption and an image at random",
+    "caption_random": "caption and any image",
 }
 COLORS = {"nearest": "#1b7f79", "random": "#9aa5b1", "caption": "#b4532a", "caption_random": "#d9c3a5"}
+SIZE_IN = (4.6, 4.4)  # a wider one squeezes the names out of the Dagster UI's table
 PERCENTS = np.arange(101)
 
 
-def quality_svg(
-    name: str, quantiles: Mapping[str, NDArray[np.float64]], history: Sequence[RecallPoint], *, width_in: float = 9.0
-) -> bytes:
-    """Return one model's distances (percentiles 0 to 100, (101,), by kind) and recall over time, side by side."""
-    figure = Figure(figsize=(width_in, width_in * 0.38), layout="constrained")
-    distances, recalls = figure.subplots(1, 2)
+def quality_svg(name: str, quantiles: Mapping[str, NDArray[np.float64]], history: Sequence[RecallPoint]) -> bytes:
+    """Return one model's distances (percentiles 0 to 100, (101,), by kind), and below them its recall so far."""
+    figure = Figure(figsize=SIZE_IN, layout="constrained")
+    distances, recalls = figure.subplots(2, 1)
     figure.suptitle(name, fontsize=10)
     _draw_distances(distances, quantiles)
     _draw_recalls(recalls, history)
@@ -68,6 +67,6 @@ def _finish(axes: Axes, *, drawn: bool) -> None:
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3)
     if drawn:
-        axes.legend(fontsize=7, loc="best", frameon=False)
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     else:
         axes.text(0.5, 0.5, "not measured yet", ha="center", va="center", transform=axes.transAxes, fontsize=9)

@@ -127,4 +127,4 @@ def _quality(session: Session, model: Model) -> dict[str, float]:
     figures |= {f"median_{kind}_distance_{model.role}": float(steps[50]) for kind, steps in quantiles.items()}
     if {"nearest", "random"} <= set(quantiles):
         figures[f"separation_{model.role}"] = separation(quantiles["nearest"], quantiles["random"])
-    return figures
+    return {name: round(figure, 4) for name, figure in figures.items()}

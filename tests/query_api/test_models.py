@@ -30,7 +30,7 @@ def test_a_measured_model_shows_its_distances_and_recall(api: httpx.Client, seed
         session.commit()
     shown = texts(api.get(f"/v1/models/{SPEC.spec_id}/quality.svg").content)
     assert SPEC.name in shown
-    assert "two images at random" in shown
+    assert "any two images" in shown
     assert "index @10" in shown
     assert "not measured yet" not in shown
 
