@@ -45,6 +45,7 @@ def demo_source(port: int) -> dict[str, Any]:
         "max_pages": 100,
         "delay_s": 0.0,
         "concurrency": 4,
+        "labelled": True,
     }
 
 

@@ -4,10 +4,11 @@ import dagster as dg
 
 from orchestration import run_logs
 from orchestration.assets.color_features import color_features
+from orchestration.assets.coverage import coverage
 from orchestration.assets.cutouts import cutouts
 from orchestration.assets.embeddings import clip_embeddings, resnet_embeddings
 from orchestration.assets.scraped_images import scrape_sources, scraped_images
-from orchestration.assets.search_index import coverage, search_index
+from orchestration.assets.search_index import search_index
 from orchestration.checks import all_checks
 from orchestration.jobs import ALL_JOBS
 from orchestration.resources import LibraryResource

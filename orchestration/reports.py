@@ -24,6 +24,12 @@ def samples_table(settings: Settings, image_ids: Sequence[int]) -> dg.MarkdownMe
     return dg.MetadataValue.md(_row(cells))
 
 
+def quality_chart(settings: Settings, spec_id: str) -> dg.MarkdownMetadataValue:
+    """Return the chart of a model's distances and recall, drawn by the API when somebody looks."""
+    url = f"http://{settings.api_host}:{settings.api_port}/v1/models/{spec_id}/quality.svg"
+    return dg.MetadataValue.md(f"![distances and recall]({url})")
+
+
 def _row(cells: Sequence[str]) -> str:
     return f"|{'|'.join(cells)}|\n|{'---|' * len(cells)}"
 

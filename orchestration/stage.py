@@ -255,25 +255,25 @@ def materialize_stage(
     """Run a stage on the partitions of this materialisation and describe the outcome in metadata."""
     buckets = bucket_numbers(context.partition_keys)
     report = run_stage(library, stage, run_id=context.run.run_id, buckets=buckets, force=force)
+    counts = _counts(library, stage, buckets)
     for key, bucket in zip(context.partition_keys, buckets, strict=True):
-        rows = _count(library, stage, [bucket]).done
-        per_bucket = {"dagster/row_count": rows, "bucket_processed": report.per_bucket[bucket]}
+        per_bucket = {"dagster/row_count": counts[bucket].done, "bucket_processed": report.per_bucket[bucket]}
         context.add_asset_metadata(per_bucket, partition_key=key)
-    return dg.MaterializeResult(metadata=_metadata(library, stage, buckets, report))
+    return dg.MaterializeResult(metadata=_metadata(library, stage, ledger.sum_of(counts.values()), report))
 
 
-def _count(library: Library, stage: Stage[Any], buckets: Sequence[int]) -> ledger.StageCounts:
+def _counts(library: Library, stage: Stage[Any], buckets: Sequence[int]) -> dict[int, ledger.StageCounts]:
     with library.database.session() as session:
         model = models.require_active(session, stage.role)
-        return ledger.count(session, ledger.Work(stage.name, model.spec_id, "", tuple(buckets), BUCKET_COUNT))
+        work = ledger.Work(stage.name, model.spec_id, "", tuple(buckets), BUCKET_COUNT)
+        return ledger.count_by_bucket(session, work)
 
 
-def _metadata(library: Library, stage: Stage[Any], buckets: Sequence[int], report: StageReport) -> dict[str, Any]:
+def _metadata(library: Library, stage: Stage[Any], counts: ledger.StageCounts, report: StageReport) -> dict[str, Any]:
     with library.database.session() as session:
         model = models.require_active(session, stage.role)
         failures = ledger.failures(session, stage=stage.name, limit=20)
         shown = report.sample_ids or newest_ids(session, MAX_SAMPLES)
-    counts = _count(library, stage, buckets)
     return {
         "done": counts.done,
         "processed": report.processed,

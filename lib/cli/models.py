@@ -1,20 +1,23 @@
-"""``vitrine models``: list, pull and choose models."""
+"""``vitrine models``: list, pull, choose, compare and take back models."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from lib.errors import WeightsMissing
-from lib.models.registry import ModelSpec, model_by_spec_id, model_specs
+from lib.errors import ModelNotFound, WeightsMissing
+from lib.models.registry import ModelSpec, Role, model_by_spec_id, model_specs
 from lib.models.weights import locate, pull
+from lib.search.comparison import compare, report
 from lib.settings import Profile, Settings
 from lib.storage import models
 from lib.storage.library import default_specs, open_library
+from lib.storage.tables import Model
 
 app = typer.Typer(no_args_is_help=True)
 console = Console()
@@ -79,13 +82,16 @@ def missing_weights(session: Session, home: Path) -> str | None:
 
 
 @app.command("use")
-def use(profile: Annotated[Profile, typer.Argument(help="The profile to move this library to.")]) -> None:
-    """Move this library to another profile: its models fill beside the present ones and take over once complete.
+def use(
+    wanted: Annotated[str, typer.Argument(metavar="PROFILE|MODEL", help="standard, packaged, or one model.")],
+) -> None:
+    """Move this library to another profile, or one role to a model: it fills beside the present one and takes over once
+    it has covered every image.
 
-    Going back is the same command with the other profile: what is computed already serves at once.
+    Going back is the same command with the other profile, or `rollback`: what is computed already serves at once.
     """
     settings = Settings()
-    specs = default_specs(profile)
+    specs = chosen_specs(wanted)
     for spec in specs:
         locate(spec, settings.home_path)
     with open_library(settings) as library, library.database.session() as session:
@@ -94,6 +100,57 @@ def use(profile: Annotated[Profile, typer.Argument(help="The profile to move thi
             counts = models.coverage(session, model)
             if model.state == "filling" and counts.pending == 0:
                 models.activate(session, spec.spec_id)
+            session.refresh(model)
             console.print(f"{spec.role}: {spec.name} {model.state}, {counts.pending} images to do")
         session.commit()
     console.print("Models that are filling take over when the next derive and index runs have covered every image.")
+
+
+def chosen_specs(wanted: str) -> list[ModelSpec]:
+    """Return the default models of a profile, or the one model of that name. Raises ModelNotFound, naming them all.
+
+    >>> [spec.name for spec in chosen_specs("isnet-general-use")]
+    ['isnet-general-use']
+    """
+    if wanted in get_args(Profile):
+        return default_specs(cast("Profile", wanted))
+    named = [spec for spec in model_specs() if spec.name == wanted]
+    if not named:
+        known = ", ".join((*get_args(Profile), *(spec.name for spec in model_specs())))
+        raise ModelNotFound(f"there is no profile or model {wanted!r}; there are: {known}")
+    return named
+
+
+@app.command("compare")
+def compare_models(
+    role: Annotated[str | None, typer.Argument(help="Only this role: matting, color, resnet or clip.")] = None,
+) -> None:
+    """Show each model that fills in, or was replaced, beside the one that answers: coverage, recall, common answers."""
+    with open_library(Settings()) as library, library.database.session() as session:
+        compared = [compare(session, old, new) for old, new in _pairs(session, role)]
+    if not compared:
+        raise ModelNotFound("there is no second model to compare with: begin with `python -m lib.cli models use ...`")
+    for one in compared:
+        console.print(Markdown(report(one)))
+
+
+def _pairs(session: Session, role: str | None) -> list[tuple[Model, Model]]:
+    """Return (the model that answers, another that fills or has answered) for each role, or for one."""
+    known = [model for model in models.all_models(session) if role in (None, model.role)]
+    active = {model.role: model for model in known if model.state == "active"}
+    others = [model for model in known if model.state != "active" and model.role in active]
+    return [(active[model.role], model) for model in others]
+
+
+@app.command("rollback")
+def roll_back(role: Annotated[str, typer.Argument(help="matting, color, resnet or clip")]) -> None:
+    """Let the model that answered for a role before the present one answer again, at once."""
+    if role not in get_args(Role):
+        raise ModelNotFound(f"there is no role {role!r}; there are: {', '.join(get_args(Role))}")
+    settings = Settings()
+    with open_library(settings) as library, library.database.session() as session:
+        locate(model_by_spec_id(models.previous_model(session, role).spec_id), settings.home_path)
+        model = models.roll_back(session, role)
+        pending = models.coverage(session, model).pending
+        session.commit()
+    console.print(f"{role}: {model.name} answers again, {pending} images to do")

@@ -74,6 +74,7 @@ class Site(BaseModel):
     recheck_days: float = Field(7.0, ge=0)  # a known picture's URL is asked for again (conditionally) after this
     scroll_limit: int = Field(30, ge=0, le=1000)
     enabled: bool = True
+    labelled: bool = False  # its alternative texts describe the pictures well enough to measure search by words with
     schedule: Cron | None = None  # scheduled scrapes leave out the pages that are not due (revisits.py)
     timezone: TimeZone = "UTC"
     min_revisit_hours: float = Field(1.0, gt=0)

@@ -6,9 +6,9 @@ what the run had claimed. Images that were in a dead run's hands together are cl
 one that kills its worker is found and the innocent go through.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -18,13 +18,13 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lib.errors import LeaseLost
 from lib.storage.database import Database
-from lib.storage.tables import Cutout, Image, Model, StageResult
+from lib.storage.stage_inputs import current_inputs
+from lib.storage.tables import Image, StageResult
 
 MAX_ATTEMPTS = 3
 MAX_CRASHES = 2
 LEASE = timedelta(minutes=30)
 FIRST_BACKOFF_S = 60
-COLOR_STAGE = "color_features"
 LockName: TypeAlias = str | sa.ColumnElement[str] | InstrumentedAttribute[str | None]
 
 
@@ -79,7 +79,7 @@ def is_running(session: Session, run_id: str) -> bool:
 
 def open_work(session: Session, work: Work) -> int:
     """Write a pending row for each live image whose current input has no result yet; return how many there were."""
-    current = _current_inputs(work.stage).where(_in_buckets(work)).subquery()
+    current = current_inputs(work.stage).where(_in_buckets(work)).subquery()
     missing = (
         sa.select(
             sa.literal(work.stage).label("stage"),
@@ -174,7 +174,7 @@ def _lease(session: Session, work: Work, image_ids: list[int]) -> list[Claim]:
         return []
     rows = sa.and_(_rows_of(work), StageResult.image_id.in_(image_ids))
     died_alone = sa.and_(StageResult.status == "leased", StageResult.lease_size == 1)
-    current = _current_inputs(work.stage).where(Image.id.in_(image_ids)).subquery()
+    current = current_inputs(work.stage).where(Image.id.in_(image_ids)).subquery()
     session.execute(
         sa.update(StageResult)
         .where(rows, StageResult.image_id == current.c.image_id)
@@ -306,7 +306,12 @@ def forget(session: Session, work: Work) -> int:
 
 def count(session: Session, work: Work) -> StageCounts:
     """Return how many live images (of these buckets) are done, pending, failed and dead in a stage under a spec."""
-    inputs = _current_inputs(work.stage).where(_in_buckets(work)).subquery()
+    return sum_of(count_by_bucket(session, work).values())
+
+
+def count_by_bucket(session: Session, work: Work) -> dict[int, StageCounts]:
+    """Return the counts of each of the work's buckets, in one pass over the library; empty buckets count zeros."""
+    inputs = current_inputs(work.stage).add_columns(Image.first_byte).where(_in_buckets(work)).subquery()
     fresh = StageResult.input_hash == inputs.c.input_hash
     state = sa.case(
         (sa.and_(StageResult.status == "ok", fresh), "done"),
@@ -315,16 +320,34 @@ def count(session: Session, work: Work) -> StageCounts:
         else_="pending",
     ).label("state")
     same = sa.and_(StageResult.image_id == inputs.c.image_id, _rows_of(work))
+    bucket = (inputs.c.first_byte % work.bucket_count).label("bucket")
     rows = session.execute(
-        sa.select(state, sa.func.count()).select_from(inputs).outerjoin(StageResult, same).group_by(state)
+        sa.select(bucket, state, sa.func.count())
+        .select_from(inputs)
+        .outerjoin(StageResult, same)
+        .group_by(bucket, state)
     )
-    counts: dict[str, int] = dict(rows.all())
-    return StageCounts(*(counts.get(name, 0) for name in ("done", "pending", "failed", "dead")))
+    counts = {bucket: dict.fromkeys(("done", "pending", "failed", "dead"), 0) for bucket in work.buckets}
+    for number, name, images in rows:
+        counts[number][name] = images
+    return {bucket: StageCounts(**of_bucket) for bucket, of_bucket in counts.items()}
+
+
+def sum_of(counts: Iterable[StageCounts]) -> StageCounts:
+    """Return the counts of several buckets as one.
+
+    >>> sum_of([StageCounts(1, 2, 3, 4), StageCounts(1, 0, 0, 0)])
+    StageCounts(done=2, pending=2, failed=3, dead=4)
+    """
+    total = StageCounts(0, 0, 0, 0)
+    for one in counts:
+        total = StageCounts(*(a + b for a, b in zip(astuple(total), astuple(one), strict=True)))
+    return total
 
 
 def due_count(session: Session, work: Work) -> int:
     """Return how many images a run of this stage could work on right now (not waiting for a backoff, not dead)."""
-    inputs = _current_inputs(work.stage).subquery()
+    inputs = current_inputs(work.stage).subquery()
     same = sa.and_(StageResult.image_id == inputs.c.image_id, _rows_of(work))
     waiting = sa.and_(StageResult.status == "failed", StageResult.next_attempt_at > sa.func.now())
     held = sa.and_(StageResult.status == "leased", _lock_is_held(StageResult.lease_owner))
@@ -346,35 +369,6 @@ def failures(session: Session, *, stage: str, limit: int) -> list[tuple[int, str
         .limit(limit)
     )
     return [(image_id, status, error or "") for image_id, status, error in session.execute(statement)]
-
-
-def _current_inputs(stage: str) -> sa.Select[int, str, str, str, str]:
-    """Select each live image with the hash of what ``stage`` reads now.
-
-    Colours read the mask where the active matting model has made one, else the whole working copy; a mask that arrives
-    later (or a different one) makes the colours pending again, an equal mask does not.
-    """
-    mask = sa.null().label("mask_sha256")
-    if stage != COLOR_STAGE:
-        return sa.select(
-            Image.id.label("image_id"),
-            Image.sha256,
-            Image.working_copy_sha256,
-            sa.cast(mask, sa.String).label("mask_sha256"),
-            Image.working_copy_sha256.label("input_hash"),
-        ).where(Image.cleared_in.is_(None))
-    active_matting = sa.select(Model.spec_id).where(Model.role == "matting", Model.state == "active").scalar_subquery()
-    return (
-        sa.select(
-            Image.id.label("image_id"),
-            Image.sha256,
-            Image.working_copy_sha256,
-            Cutout.mask_sha256,
-            sa.func.coalesce(Cutout.mask_sha256, Image.working_copy_sha256).label("input_hash"),
-        )
-        .outerjoin(Cutout, sa.and_(Cutout.image_id == Image.id, Cutout.spec_id == active_matting))
-        .where(Image.cleared_in.is_(None))
-    )
 
 
 def _in_buckets(work: Work) -> sa.ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -14,6 +15,7 @@ from lib.storage.embeddings import create_partition
 from lib.storage.tables import Model
 
 ANY_PROFILE = "any"
+MAX_DEAD_SHARE = 0.05  # of a model that takes over by itself; a person may still choose it
 
 
 def add_model(session: Session, spec: ModelSpec) -> Model:
@@ -22,7 +24,7 @@ def add_model(session: Session, spec: ModelSpec) -> Model:
     if known is not None and known.state != "retired":
         return known
     state = "filling" if active_model(session, spec.role) else "active"
-    values = {
+    values: dict[str, Any] = {
         "role": spec.role,
         "name": spec.name,
         "profile": spec.profile or ANY_PROFILE,
@@ -31,6 +33,8 @@ def add_model(session: Session, spec: ModelSpec) -> Model:
         "state": state,
         "card": asdict(spec),
     }
+    if state == "active":
+        values["activated_at"] = sa.func.now()
     statement = insert(Model).values(spec_id=spec.spec_id, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["spec_id"], set_={"state": state}))
     if spec.role in ("resnet", "clip") and spec.dimension is not None:
@@ -51,6 +55,14 @@ def require_active(session: Session, role: str) -> Model:
     return model
 
 
+def require_model(session: Session, spec_id: str) -> Model:
+    """Return a model that this library has used. Raises ModelNotFound."""
+    model = session.get(Model, spec_id)
+    if model is None:
+        raise ModelNotFound(f"this library has no model {spec_id}")
+    return model
+
+
 def working_models(session: Session, role: str) -> list[Model]:
     """Return the models of a role that want results: the active one first, then those that are filling."""
     statement = sa.select(Model).where(Model.role == role, Model.state != "retired")
@@ -64,15 +76,35 @@ def all_models(session: Session) -> Sequence[Model]:
 
 def activate(session: Session, spec_id: str) -> None:
     """Let a registered model answer for its role from now on; the one before it is kept, retired. One transaction."""
-    model = session.get(Model, spec_id)
-    if model is None:
-        raise ModelNotFound(f"this library has no model {spec_id}")
-    session.execute(
-        sa.update(Model)
-        .where(Model.role == model.role, Model.state == "active", Model.spec_id != spec_id)
-        .values(state="retired")
+    model = require_model(session, spec_id)
+    others = sa.and_(Model.role == model.role, Model.state == "active", Model.spec_id != spec_id)
+    # First one, then the other: the index that allows one active model a role looks at each row as it is written.
+    session.execute(sa.update(Model).where(others).values(state="retired"))
+    begun = sa.case((Model.state == "active", Model.activated_at), else_=sa.func.now())
+    session.execute(sa.update(Model).where(Model.spec_id == spec_id).values(state="active", activated_at=begun))
+
+
+def previous_model(session: Session, role: str) -> Model:
+    """Return the model that answered for a role before the present one. Raises ModelNotFound."""
+    model = session.scalar(
+        sa.select(Model)
+        .where(Model.role == role, Model.state == "retired", Model.activated_at.is_not(None))
+        .order_by(Model.activated_at.desc(), Model.spec_id)
+        .limit(1)
     )
-    session.execute(sa.update(Model).where(Model.spec_id == spec_id).values(state="active"))
+    if model is None:
+        raise ModelNotFound(f"no other {role} model has answered in this library: there is nothing to go back to")
+    return model
+
+
+def roll_back(session: Session, role: str) -> Model:
+    """Let the model that answered for a role before the present one answer again, at once, and return it.
+
+    Raises ModelNotFound.
+    """
+    model = previous_model(session, role)
+    activate(session, model.spec_id)
+    return session.get_one(Model, model.spec_id, populate_existing=True)
 
 
 def coverage(session: Session, model: Model) -> ledger.StageCounts:
@@ -81,8 +113,19 @@ def coverage(session: Session, model: Model) -> ledger.StageCounts:
     return ledger.count(session, work)
 
 
+def is_complete(counts: ledger.StageCounts) -> bool:
+    """Return whether a model may take over: nothing is left to do or to try again, and most images succeeded.
+
+    >>> is_complete(ledger.StageCounts(done=99, pending=0, failed=0, dead=1))
+    True
+    >>> is_complete(ledger.StageCounts(done=99, pending=0, failed=1, dead=0))  # it is due again in a minute
+    False
+    """
+    tried = counts.done + counts.dead
+    return counts.pending == counts.failed == 0 < counts.done and counts.dead <= MAX_DEAD_SHARE * tried
+
+
 def complete_models(session: Session) -> list[Model]:
-    """Return the filling models that have nothing left to do, and so may be activated."""
-    filling = session.scalars(sa.select(Model).where(Model.state == "filling"))
-    counts = {model: coverage(session, model) for model in filling}
-    return [model for model, count in counts.items() if count.pending == 0 and count.done > 0]
+    """Return the filling models that have covered the library, and so may be activated."""
+    filling = session.scalars(sa.select(Model).where(Model.state == "filling")).all()
+    return [model for model in filling if is_complete(coverage(session, model))]

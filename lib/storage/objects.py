@@ -130,8 +130,9 @@ class ObjectStore:
 
     def hashes(self) -> Iterator[str]:
         """Yield the hash of every stored object."""
-        for folder in sorted(self._objects.iterdir()):
-            yield from (entry.name for entry in sorted(folder.iterdir()))
+        # Names as plain strings: a Path for each of a hundred thousand files takes seconds.
+        for folder in sorted(os.listdir(self._objects)):  # noqa: PTH208
+            yield from sorted(os.listdir(self._objects / folder))  # noqa: PTH208
 
     def sweep_staging(self, *, older_than_s: float = STALE_STAGING_S) -> int:
         """Remove staging files that a dead process left, and return how many; young ones may be in use."""

@@ -225,6 +225,7 @@ class Model(Base):
     state: Mapped[str]
     card: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = _now()
+    activated_at: Mapped[datetime | None]  # when it last began to answer: a rollback goes to the latest of the others
 
 
 class Cutout(Base):
@@ -274,6 +275,43 @@ class ClipEmbedding(Base):
     spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"), primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     vector: Mapped[Any] = mapped_column(HALFVEC(), nullable=False)
+
+
+class DistanceDistribution(Base):
+    """How a model's distances are spread in this library: percentiles 0 to 100, ascending, of one kind of pair.
+
+    ``nearest``: an image and the other that is nearest to it. ``random``: two images drawn. ``caption``: a caption and
+    its own image. ``caption_random``: a caption and an image drawn.
+    """
+
+    __tablename__ = "distance_distributions"
+
+    spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    quantiles: Mapped[list[float]]
+    sample_size: Mapped[int]
+    image_count: Mapped[int]
+    measured_at: Mapped[datetime] = _now()
+
+
+class Recall(Base):
+    """One measurement of how much a model's search finds. Rows are only added: they are the history of a plot.
+
+    ``index``: the share of the exact ``k`` nearest that the index finds. ``captions``: the share of captions with an
+    image of their own among the exact ``k`` nearest.
+    """
+
+    __tablename__ = "recalls"
+    __table_args__ = (Index(None, "spec_id", "kind", "k", "measured_at"),)
+
+    id: Mapped[int] = _row_id()
+    spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"))
+    kind: Mapped[str]
+    k: Mapped[int]
+    recall: Mapped[float]
+    query_count: Mapped[int]
+    image_count: Mapped[int]
+    measured_at: Mapped[datetime] = _now()
 
 
 class StageResult(Base):

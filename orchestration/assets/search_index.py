@@ -1,55 +1,86 @@
-"""Vectors -> a searchable library: complete models take over, the index is measured against exact search."""
+"""Vectors -> a searchable library: complete models take over, the index and the models are measured."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import sqlalchemy as sa
+import structlog
 from sqlalchemy.orm import Session
 
-from lib.models.registry import STAGE_OF_ROLE
-from lib.storage import ledger, models
-from lib.storage.embeddings import TABLES, EmbeddingRole, embeddings, nearest
-from lib.storage.images import count_images, live_object_hashes
+from lib.embedding.loading import load_text_encoder
+from lib.errors import ModelNotFound, WeightsMissing
+from lib.models.registry import model_by_spec_id
+from lib.search import comparison, quality
+from lib.search.relevance import separation
+from lib.storage import measurements, models
+from lib.storage.embeddings import TABLES, Soundness, analyze_changed, count_vectors, soundness
 from lib.storage.library import Library
 from lib.storage.tables import Model
 from orchestration.assets.derived import FRESHNESS
+from orchestration.reports import quality_chart
 from orchestration.resources import LibraryResource
 
-RECALL_QUERIES = 50
-RECALL_K = 10
+UNIT_NORM_TOLERANCE = 2e-3  # halfvec keeps 11 bits of each component
 EVERYTHING_DERIVED = ["cutouts", "color_features", "resnet_embeddings", "clip_embeddings"]
+log = structlog.get_logger()
 
 
-def recall_at_k(session: Session, role: EmbeddingRole, spec_id: str, *, k: int, queries: int) -> float | None:
-    """Return the share of exact ``k`` nearest neighbours that the index finds too, in [0, 1]; None without vectors.
-
-    Queries are stored vectors, evenly spread over the library. The query image itself does not count.
-    """
-    ids, vectors = embeddings(session, role, spec_id=spec_id)
-    if len(ids) < 2:
-        return None
-    step = max(1, len(ids) // queries)
-    found = total = 0
-    for index in range(0, len(ids), step):
-        exact, indexed = (
-            {
-                neighbor.image_id
-                for neighbor in nearest(session, role, vectors[index], spec_id=spec_id, k=k + 1, exact=is_exact)
-            }
-            - {ids[index]}
-            for is_exact in (True, False)
-        )
-        found, total = found + len(exact & indexed), total + len(exact)
-    return found / total
+def vector_soundness(session: Session, model: Model) -> Soundness:
+    """Look at every vector of a model; one that makes none has nothing that could be wrong."""
+    if model.role not in TABLES:
+        return Soundness(0, 0, 0)
+    dimension = model.dimension or 0
+    return soundness(session, model.role, spec_id=model.spec_id, dimension=dimension, tolerance=UNIT_NORM_TOLERANCE)
 
 
-def promote(session: Session) -> list[str]:
-    """Activate the models that have filled up, and return their names."""
-    complete = models.complete_models(session)
-    for model in complete:
+def promote(session: Session) -> list[comparison.Comparison]:
+    """Activate the models that have filled up and are sound; return how each compares with the one before it."""
+    promoted = []
+    for model in models.complete_models(session):
+        old = models.active_model(session, model.role)
+        if not vector_soundness(session, model).is_sound:
+            log.warning("model_not_sound", model=model.name, spec_id=model.spec_id)
+            continue
         models.activate(session, model.spec_id)
-    return [model.name for model in complete]
+        if old is not None:
+            new = session.get_one(Model, model.spec_id, populate_existing=True)
+            promoted.append(comparison.compare(session, session.get_one(Model, old.spec_id), new))
+    return promoted
+
+
+def measure_changed(session: Session, home: Path, device: str) -> list[str]:
+    """Measure the models in use whose library has changed by a twentieth since, and return their names."""
+    measured = []
+    for model in (model for role in TABLES for model in models.working_models(session, role)):
+        if _measure_index(session, model) | _measure_captions(session, model, home, device):
+            measured.append(model.name)
+    return measured
+
+
+def _measure_index(session: Session, model: Model) -> bool:
+    if model.role not in TABLES:
+        return False
+    count = count_vectors(session, model.role, spec_id=model.spec_id)
+    if not measurements.is_stale(measurements.measured_count(session, model.spec_id, "index"), count):
+        return False
+    return quality.measure(session, model.role, model.spec_id)
+
+
+def _measure_captions(session: Session, model: Model, home: Path, device: str) -> bool:
+    if model.role != "clip":
+        return False
+    count = count_vectors(session, "clip", spec_id=model.spec_id)
+    if not measurements.is_stale(measurements.measured_count(session, model.spec_id, "captions"), count):
+        return False
+    if not measurements.labelled_captions(session, limit=1):
+        return False  # looked at first: loading a model takes seconds
+    try:
+        encoder = load_text_encoder(model_by_spec_id(model.spec_id), home, device)
+    except (WeightsMissing, ModelNotFound) as error:
+        log.warning("captions_not_measured", model=model.name, detail=str(error))
+        return False
+    return quality.measure_captions(session, encoder)
 
 
 @dg.asset(
@@ -60,60 +91,40 @@ def promote(session: Session) -> list[str]:
     automation_condition=dg.AutomationCondition.eager(),
 )
 def search_index(library: LibraryResource) -> dg.MaterializeResult[None]:
-    """Promotes a model that has become complete, refreshes statistics, and measures recall@10 of the HNSW index."""
-    with library.library.database.session() as session:
+    """Promotes a model that has become complete; measures recall and distances where the library has changed."""
+    opened = library.library
+    settings = opened.settings
+    with opened.database.session() as session:
+        analyze_changed(session)
+        session.commit()
+        measured = measure_changed(session, settings.home_path, settings.device)
+        session.commit()
         promoted = promote(session)
         session.commit()
-        for table in TABLES.values():
-            session.execute(sa.text(f"ANALYZE {table.__tablename__}"))
-        session.commit()
-        recalls = {role: active_recall(session, role) for role in TABLES}
-    metadata: dict[str, Any] = {"promoted": ", ".join(promoted) or "none"}
-    metadata |= {f"recall_at_{RECALL_K}_{role}": recall for role, recall in recalls.items() if recall is not None}
-    return dg.MaterializeResult(metadata=metadata)
+        metadata = _metadata(session, opened, promoted)
+    return dg.MaterializeResult(metadata=metadata | {"measured": ", ".join(measured) or "none"})
 
 
-def active_recall(session: Session, role: EmbeddingRole) -> float | None:
-    """Return recall@10 of the index of the model that answers for a role, or None where there is nothing to find."""
-    model = models.active_model(session, role)
-    return None if model is None else recall_at_k(session, role, model.spec_id, k=RECALL_K, queries=RECALL_QUERIES)
+def _metadata(session: Session, library: Library, promoted: Sequence[comparison.Comparison]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"promoted": ", ".join(one.new.name for one in promoted) or "none"}
+    for one in promoted:
+        metadata[f"comparison_{one.role}"] = dg.MetadataValue.md(comparison.report(one))
+    for role in TABLES:
+        model = models.active_model(session, role)
+        if model is not None:
+            metadata |= _quality(session, model)
+            metadata[f"quality_{role}"] = quality_chart(library.settings, model.spec_id)
+    return metadata
 
 
-@dg.asset(
-    group_name="serve",
-    kinds={"postgres"},
-    deps=EVERYTHING_DERIVED,
-    freshness_policy=FRESHNESS,
-    automation_condition=dg.AutomationCondition.eager(),
-)
-def coverage(library: LibraryResource) -> dg.MaterializeResult[None]:
-    """How complete the library is: done, pending, failed and dead per stage and model; missing and orphaned files."""
-    with library.library.database.session() as session:
-        total = count_images(session)
-        rows = [(model, models.coverage(session, model)) for model in models.all_models(session)]
-        missing, orphans = _file_differences(session, library.library)
-    metadata: dict[str, Any] = {
-        "dagster/row_count": total,
-        "missing_files": missing,
-        "orphaned_files": orphans,
-        "coverage": dg.MetadataValue.md(_coverage_table(rows)),
-    }
-    for model, counts in rows:
-        if model.state == "active":
-            metadata[f"{STAGE_OF_ROLE[model.role]}_pending"] = counts.pending
-    return dg.MaterializeResult(metadata=metadata)
-
-
-def _file_differences(session: Session, library: Library) -> tuple[int, int]:
-    named, stored = live_object_hashes(session), set(library.objects.hashes())
-    return len(named - stored), len(stored - named)
-
-
-def _coverage_table(rows: Sequence[tuple[Model, ledger.StageCounts]]) -> str:
-    head = "|stage|model|state|done|pending|failed|dead|\n|---|---|---|---|---|---|---|"
-    lines = [
-        f"|{STAGE_OF_ROLE[model.role]}|{model.name}|{model.state}|{counts.done}|{counts.pending}"
-        f"|{counts.failed}|{counts.dead}|"
-        for model, counts in rows
-    ]
-    return "\n".join([head, *lines])
+def _quality(session: Session, model: Model) -> dict[str, float]:
+    """Return a model's figures as numbers, so that the UI plots them over time."""
+    index = measurements.latest_recalls(session, model.spec_id, "index")
+    captions = measurements.latest_recalls(session, model.spec_id, "captions")
+    quantiles = measurements.distance_quantiles(session, model.spec_id)
+    figures = {f"recall_at_{k}_{model.role}": index[k].recall for k in quality.INDEX_K if k in index}
+    figures |= {f"caption_recall_at_{k}": point.recall for k, point in captions.items()}
+    figures |= {f"median_{kind}_distance_{model.role}": float(steps[50]) for kind, steps in quantiles.items()}
+    if {"nearest", "random"} <= set(quantiles):
+        figures[f"separation_{model.role}"] = separation(quantiles["nearest"], quantiles["random"])
+    return {name: round(figure, 4) for name, figure in figures.items()}
