@@ -54,13 +54,14 @@ class _Tree:
     first: _Rows  # (U + 1,), where the ids of each colour begin
     ids: _Ids  # ascending within a colour
     by_id: _Rows  # the order that sorts ``ids``
+    sorted_ids: _Ids
 
 
 @dataclass(frozen=True, eq=False)
 class ColorIndex:
     """Colours with ids, any number of colours to an id. Threads may share it: a change makes another index."""
 
-    _tree: _Tree
+    tree: _Tree
     _alive: NDArray[np.bool_]  # (ids,)
     _counts: NDArray[np.intp]  # (U,), living ids of each colour
     _loose_lab: _Labs
@@ -224,11 +225,12 @@ def checked_colors(lab: ArrayLike) -> _Labs:
 def _tree(lab: _Labs, ids: _Ids) -> _Tree:
     distinct, first, names = _distinct(lab, ids)
     leaves = 1 << max(0, int(np.ceil(np.log2(max(1, len(distinct)) / LEAF_COLORS))))
-    order = _cut(distinct, leaves)
+    order = compact_order(distinct, leaves)
     counts = np.diff(first)[order]
     members = np.repeat(first[:-1][order] - (np.cumsum(counts) - counts), counts) + np.arange(len(names))
     ordered, ordered_ids = distinct[order], names[members]
-    starts = _leaf_starts(len(ordered), leaves)
+    starts = run_starts(len(ordered), leaves)
+    by_id = np.argsort(ordered_ids, kind="stable")
     return _Tree(
         lab=ordered,
         planes=np.ascontiguousarray(ordered.T),
@@ -236,7 +238,8 @@ def _tree(lab: _Labs, ids: _Ids) -> _Tree:
         cells=_nodes(ordered, starts),
         first=np.append(0, np.cumsum(counts)).astype(np.intp),
         ids=ordered_ids,
-        by_id=np.argsort(ordered_ids, kind="stable"),
+        by_id=by_id,
+        sorted_ids=ordered_ids[by_id],
     )
 
 
@@ -250,12 +253,15 @@ def _distinct(lab: _Labs, ids: _Ids) -> tuple[_Labs, _Rows, _Ids]:
     return ordered[begins], np.append(begins, len(ordered)), ids[order]
 
 
-def _leaf_starts(colors: int, leaves: int) -> _Rows:
-    return (np.arange(leaves + 1) * colors) // leaves
+def run_starts(colors: int, runs: int) -> _Rows:
+    """Return where each of some nearly equal runs begins, with the end added: (runs + 1,)."""
+    return (np.arange(runs + 1) * colors) // runs
 
 
-def _cut(lab: _Labs, leaves: int) -> _Rows:
-    """Return the order of colours in which equal runs are compact cells: halved again and again along the widest axis.
+def compact_order(lab: _Labs, runs: int) -> _Rows:
+    """Return the order of colours in which so many equal runs, a power of two, are compact cells.
+
+    All are halved along their widest axis, again and again.
 
     Distances are judged with chroma compressed as S_C does; any choice here gives right answers, this one gives few
     evaluations.
@@ -265,8 +271,8 @@ def _cut(lab: _Labs, leaves: int) -> _Rows:
     space = np.column_stack([lab[:, 0], lab[:, 1] * compressed, lab[:, 2] * compressed])
     order = np.arange(len(lab))
     nodes = 1
-    while nodes < leaves:
-        starts = _leaf_starts(len(lab), nodes)
+    while nodes < runs:
+        starts = run_starts(len(lab), nodes)
         here = space[order]
         low, high = np.minimum.reduceat(here, starts[:-1]), np.maximum.reduceat(here, starts[:-1])
         widest = (high - low).argmax(axis=1)
@@ -294,7 +300,6 @@ def _rows_in(starts: _Rows, leaves: _Rows) -> _Rows:
 
 def _rows_of(tree: _Tree, names: _Ids) -> _Rows:
     """Return where the tree's ids are among ``names``."""
-    ordered = tree.ids[tree.by_id]
-    begins, ends = np.searchsorted(ordered, names), np.searchsorted(ordered, names, side="right")
+    begins, ends = np.searchsorted(tree.sorted_ids, names), np.searchsorted(tree.sorted_ids, names, side="right")
     sizes = ends - begins
     return tree.by_id[np.repeat(begins - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())]
