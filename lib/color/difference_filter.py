@@ -174,3 +174,45 @@ def lowered(difference: _Singles) -> _Singles:
 
 def _planes(lab: ArrayLike) -> _Singles:
     return np.ascontiguousarray(np.asarray(lab, dtype=np.float32).T)
+
+
+@compiled
+def _mean_differences(query, shown, planes, visible, rows, limit, places, out):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+    """Write the mean over the first ``places`` that both show, or inf once it is sure to pass the limit."""
+    differences = np.empty(places, np.float32)
+    for n in range(len(rows)):
+        L, a, b, both = planes[rows[n], 0], planes[rows[n], 1], planes[rows[n], 2], visible[rows[n]]
+        counted = 0
+        for i in range(places):
+            counted += both[i] & shown[i]
+        total, most, first = 0.0, limit * counted, 0
+        while first < places and total <= most:
+            last = min(first + 32, places)
+            for i in range(first, last):
+                differences[i] = _difference(query[0, i], query[1, i], query[2, i], L[i], a[i], b[i])
+            for i in range(first, last):
+                total += differences[i] * (both[i] & shown[i])
+            first = last
+        out[n] = total / counted if counted > 0 and total <= most else np.inf
+
+
+def mean_at_most(
+    query: _Singles,
+    shown: NDArray[np.uint8],
+    planes: _Singles,
+    visible: NDArray[np.uint8],
+    rows: NDArray[np.intp],
+    *,
+    within: float = np.inf,
+    places: int | None = None,
+) -> _Singles:
+    """Return a bound of the mean difference over places, float32 (rows,), or inf where that is above ``within``.
+
+    ``query`` is (3, all places), ``planes`` (N, 3, all places); ``shown`` (all places) and ``visible`` (N, all places)
+    hold 1 for places that count, which must do so in both; inf where none does. With ``places`` only so many of the
+    first are looked at: an estimate then, no bound.
+    """
+    out = np.empty(len(rows), np.float32)
+    reach = (within + 2 * MARGIN) / (1 - RELATIVE_MARGIN)
+    _mean_differences(query, shown, planes, visible, rows, reach, places or query.shape[1], out)
+    return lowered(out)

@@ -61,7 +61,7 @@ class _Tree:
 class ColorIndex:
     """Colours with ids, any number of colours to an id. Threads may share it: a change makes another index."""
 
-    tree: _Tree
+    _tree: _Tree
     _alive: NDArray[np.bool_]  # (ids,)
     _counts: NDArray[np.intp]  # (U,), living ids of each colour
     _loose_lab: _Labs

@@ -23,7 +23,7 @@ from lib.color.compiled import compiled
 from lib.color.difference import ciede2000
 from lib.color.difference_filter import lowered, single_precision
 from lib.color.index import compact_order, run_starts
-from lib.color.palette import MAX_COLORS
+from lib.color.ranking import Ranked, Ranking, Window
 from lib.color.transport import transport_cost
 
 CELLS = 2048
@@ -128,22 +128,6 @@ def _weigh(table, query_weights, both_ways, cell_of, weights, out):  # type: ign
         out[n] = max(outgoing, incoming) if both_ways else outgoing
 
 
-@dataclass(frozen=True, eq=False)
-class Ranked:
-    """A stretch of a ranking: ``rows`` and their ``distances``, nearest first, ties by id.
-
-    ``before`` counts what stands before the stretch, ``total`` all that matches; ``filtered`` and ``solved`` count the
-    palettes that were compared in single precision and by exact transport.
-    """
-
-    rows: _Rows
-    distances: FloatArray
-    before: int
-    total: int
-    filtered: int
-    solved: int
-
-
 def rank_palettes(
     query: ColorQuery,
     index: PaletteIndex,
@@ -151,89 +135,32 @@ def rank_palettes(
     weights: _Weights,
     ids: NDArray[np.int64],
     rows: _Rows,
-    *,
-    k: int,
-    after: tuple[float, int] | None = None,
-    within: float = np.inf,
+    window: Window,
 ) -> Ranked:
-    """Return the ``k`` palettes nearest to ``query`` that come behind ``after``, a (distance, id), or from the start.
+    """Return a stretch of the ranking of palettes by their distance to ``query``, as a full scan would.
 
-    ``lab``, ``weights`` and ``ids`` describe a table of palettes; ``rows`` says which of its rows take part. With
-    ``within`` only palettes up to that distance match, and all of them are counted, which takes longer.
+    ``lab``, ``weights`` and ``ids`` describe a table of palettes, of whose first ones ``index`` was built; ``rows`` says
+    which rows of it take part, none of them empty.
     """
-    total = len(rows)
+    total = None if np.isfinite(window.within) else len(rows)
+    ranking = Ranking(ids, window)
     bounds = index.least_distances(query, weights)[rows]
-    search = _Search(query, lab, weights, ids, k, after, within)
-    if len(rows) > MOST_FIRST and not np.isfinite(within):
+    if len(rows) > MOST_FIRST and not np.isfinite(window.within):
         # The most promising few set a limit before everything within it is looked at.
         promising = np.argpartition(bounds, MOST_FIRST)
-        search.run(rows[promising[:MOST_FIRST]])
+        _rank_some(ranking, query, lab, weights, rows[promising[:MOST_FIRST]])
         rows, bounds = rows[promising[MOST_FIRST:]], bounds[promising[MOST_FIRST:]]
-    search.run(rows[bounds <= search.limit])
-    return search.stretch(total)
+    _rank_some(ranking, query, lab, weights, rows[bounds <= ranking.limit])
+    return ranking.stretch(total)
 
 
-class _Search:
-    """The palettes solved so far, and the distance beyond which none is wanted."""
-
-    def __init__(
-        self,
-        query: ColorQuery,
-        lab: _Labs,
-        weights: _Weights,
-        ids: NDArray[np.int64],
-        k: int,
-        after: tuple[float, int] | None,
-        within: float,
-    ) -> None:
-        self._query, self._lab, self._weights, self._ids = query, lab, weights, ids
-        self._k, self._after, self._within = k, after, within
-        self.limit = within
-        self._rows: _Rows = np.empty(0, np.intp)
-        self._distances: FloatArray = np.empty(0)
-        self._filtered = 0
-
-    def run(self, rows: _Rows) -> None:
-        """Filter palettes, then solve those within the limit, the most promising first."""
-        bounds = self._query.least_distances(self._lab[rows], self._weights[rows])
-        self._filtered += len(rows)
-        order = np.argsort(bounds, kind="stable")
-        rows, bounds = rows[order], bounds[order]
-        start, size = 0, max(FIRST_PALETTES, 2 * self._k)
-        while start < len(rows) and bounds[start] <= self.limit:
-            part = slice(start, start + size)
-            self._solve(rows[part][bounds[part] <= self.limit])
-            start, size = start + size, min(2 * size, MOST_PALETTES)
-
-    def _solve(self, rows: _Rows) -> None:
-        self._rows = np.concatenate([self._rows, rows])
-        solved = self._query.distances(self._lab[rows], self._weights[rows])
-        self._distances = np.concatenate([self._distances, solved])
-        behind = self._distances[self._is_behind()]
-        if not np.isfinite(self._within) and len(behind) >= self._k:
-            self.limit = float(np.partition(behind, self._k - 1)[self._k - 1])
-
-    def _is_behind(self) -> NDArray[np.bool_]:
-        return is_behind(self._distances, self._ids[self._rows], self._after)
-
-    def stretch(self, total: int) -> Ranked:
-        """Return what was asked for; with ``within`` the total is what matched."""
-        matching = self._distances <= self._within
-        behind = matching & self._is_behind()
-        rows, distances = self._rows[behind], self._distances[behind]
-        order = np.lexsort((self._ids[rows], distances))[: self._k]
-        return Ranked(
-            rows=rows[order],
-            distances=distances[order],
-            before=int(np.count_nonzero(matching & ~behind)),
-            total=int(np.count_nonzero(matching)) if np.isfinite(self._within) else total,
-            filtered=self._filtered,
-            solved=len(self._rows),
-        )
-
-
-def is_behind(distances: FloatArray, ids: NDArray[np.int64], after: tuple[float, int] | None) -> NDArray[np.bool_]:
-    """Say of each (distance, id) whether it comes behind ``after`` in a ranking; all do behind None."""
-    if after is None:
-        return np.ones(len(distances), np.bool_)
-    return np.asarray((distances > after[0]) | ((distances == after[0]) & (ids > after[1])))
+def _rank_some(ranking: Ranking, query: ColorQuery, lab: _Labs, weights: _Weights, rows: _Rows) -> None:
+    """Filter palettes, then solve those within the limit, the most promising first."""
+    bounds = query.least_distances(lab[rows], weights[rows])
+    order = np.argsort(bounds, kind="stable")
+    rows, bounds = rows[order], bounds[order]
+    start, size = 0, FIRST_PALETTES
+    while start < len(rows) and bounds[start] <= ranking.limit:
+        part = rows[start : start + size][bounds[start : start + size] <= ranking.limit]
+        ranking.add(part, query.distances(lab[part], weights[part]))
+        start, size = start + size, min(2 * size, MOST_PALETTES)
