@@ -4,8 +4,8 @@ Belongs here: what a cell is, the bound with its proof, the compiled walk. Which
 
 Notes
 -----
-A cell is a box in L*, a*, b* that is also a range of chroma C* and an arc of hue. Let 1 be the query and 2 any colour of
-the cell; numbers in brackets are the equations of `difference.ciede2000`.
+A cell is a box in L*, a*, b* that is also a range of chroma C* and an arc of hue. Let 1 be the query and 2 any colour
+of the cell; numbers in brackets are the equations of `difference.ciede2000`.
 
 **Lightness.** f(L2) = (L2 − L1) / S_L rises with L2 while |L2 − L1| <= 100: S_L >= 1 and, by (18), changes by less than
 0.0082 a unit of L2, so f' > (1 − 0.82 / S_L) / S_L > 0. Its least magnitude is at the end of the cell nearer to L1.
@@ -14,16 +14,16 @@ the cell; numbers in brackets are the equations of `difference.ciede2000`.
 c² + h² + R_T·c·h, where −√3 < R_T <= 0. Two bounds hold, and the greater one counts.
 
 1. ΔC'² + ΔH'² = |p1' − p2'|², the squared distance of the points (a', b) (law of cosines), and S_H < S_C, since T < 3.
-   So the form is at least (1 − |R_T|/2) · ((1 + G)²Δa² + Δb²) / S_C², each factor at the end of its range that is least.
+   So the form is at least (1 − |R_T|/2) · ((1 + G)²Δa² + Δb²) / S_C², each factor at its least.
 2. c and h one by one, for G at the middle of its range [G0, G1] with half width w (G falls with chroma):
 
-   * A hue turns with G at a rate −sin h' cos h' / (1 + G), so a difference D of two hues changes at a rate of at most D:
-     it is at least D(middle)·exp(−w). The mean hue moves by at most w/2.
+   * A hue turns with G at a rate −sin h' cos h' / (1 + G), so a difference D of two hues changes at a rate of at most
+     D: it is at least D(middle)·exp(−w). The mean hue moves by at most w/2.
    * C' changes with G at the rate a·cos h', so C2' − C1' at the rate a2·cos h2' − a1·cos h1', which is at most
      |a2 − a1| + |a1|·(D + w).
    * δ / (1 + 0.0225·(2·C1' ± δ)) is |c| for |ΔC'| = δ; it rises with δ and falls with C1'.
-   * √(xy) / (1 + 0.0075·(x + y)·T) is |h| but for 2·sin(D/2), with x = C1', y = C2'. It rises and then falls with x, and
-     with y, so over ranges it is least at a corner. Greater T makes it less. T over an arc is at most
+   * √(xy) / (1 + 0.0075·(x + y)·T) is |h| but for 2·sin(D/2), with x = C1', y = C2'. It rises and then falls with x,
+     and with y, so over ranges it is least at a corner. Greater T makes it less. T over an arc is at most
      T(m) + |T'(m)|·r + 3.61·r² around its middle m, since |T''| < 7.22, and at most 1.93.
    * With |c| >= c0 and |h| >= h0: where c and h have different signs R_T·c·h >= 0 and the form is at least c0² + h0².
      With one sign, moving towards the origin makes the form less until c = c0 or h = h0; on these lines it is least at
@@ -81,7 +81,7 @@ def _lightness(L, low, high):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _greatest_T(middle, half):  # type: ignore[no-untyped-def]
+def _greatest_t(middle, half):  # type: ignore[no-untyped-def]
     """Return a bound of T (15) over an arc."""
     value = (
         1
@@ -161,7 +161,7 @@ def least_difference(L, a, b, cell):  # type: ignore[no-untyped-def]
     else:
         D0 = D1 = D = middle = half = 0.0
         D_most, across, same_sign = math.pi, True, 0
-    T, turn = (T_MAX, SIN_60) if across else (_greatest_T(middle, half), _greatest_turn(middle, half))
+    T, turn = (T_MAX, SIN_60) if across else (_greatest_t(middle, half), _greatest_turn(middle, half))
     R = -2 * _saturation(mean_most) * turn
 
     slack = w * (max(abs(cell[2] - a), abs(cell[3] - a)) + abs(a) * min(D_most + w, 2.0))

@@ -87,7 +87,7 @@ def _sine_of_rotation(cosine, sine):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _difference(L1, a1, b1, L2, a2, b2):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _difference(L1, a1, b1, L2, a2, b2):  # type: ignore[no-untyped-def]
     """Return ΔE00 of two colours, all float32; numbers in brackets are the equations of `difference.ciede2000`."""
     C_bar = (math.sqrt(a1 * a1 + b1 * b1) + math.sqrt(a2 * a2 + b2 * b2)) * _HALF
     stretch = _ONE + _HALF * (_ONE - _saturation(C_bar))  # 1 + G, (4)
@@ -177,7 +177,7 @@ def _planes(lab: ArrayLike) -> _Singles:
 
 
 @compiled
-def _mean_differences(query, shown, planes, visible, rows, limit, places, out):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _mean_differences(query, shown, planes, visible, rows, limit, places, out):  # type: ignore[no-untyped-def]
     """Write the mean over the first ``places`` that both show, or inf once it is sure to pass the limit."""
     differences = np.empty(places, np.float32)
     for n in range(len(rows)):

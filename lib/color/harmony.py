@@ -116,8 +116,8 @@ def harmony_distance(
     -----
     The circular earth mover's distance between two histograms scaled to sum 1, over its greatest value. The best place
     to cut the circle open is at the median of the cumulative difference (Rabin et al.). Most are ruled out before: a
-    function that changes by at most 1 a bin, such as the distance to a fixed bin, cannot differ in its mean by more than
-    the distance (Kantorovich duality).
+    function that changes by at most 1 a bin, such as the distance to a fixed bin, cannot differ in its mean by more
+    than the distance (Kantorovich duality).
 
     References
     ----------
@@ -153,7 +153,7 @@ def _targets(query: FloatArray, harmony: Harmony) -> FloatArray:
 
 
 @compiled
-def _circular_distances(shapes, targets, means, target_means, limit, out):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _circular_distances(shapes, targets, means, target_means, limit, out):  # type: ignore[no-untyped-def]
     """Write the least distance in bins from each of ``shapes`` to any of ``targets``, or inf above ``limit``."""
     bins = shapes.shape[1]
     gap, ordered = np.empty(bins), np.empty(bins)

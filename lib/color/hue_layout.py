@@ -69,7 +69,7 @@ def harmony_share(
 
 
 @compiled
-def _shares(query, stack, turns, reach, needed, out):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _shares(query, stack, turns, reach, needed, out):  # type: ignore[no-untyped-def]
     places = query.shape[0]
     for n in range(len(out)):
         common = matching = 0

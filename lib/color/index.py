@@ -1,7 +1,7 @@
 """The exact nearest colours under CIEDE2000 out of very many, without looking at more than a few.
 
-Belongs here: the index, immutable, and its search. The proof that nothing nearer is missed is the bound in cells.py; the
-compiled filter is in difference_filter.py.
+Belongs here: the index, immutable, and its search. The proof that nothing nearer is missed is the bound in cells.py;
+the compiled filter is in difference_filter.py.
 """
 
 from dataclasses import dataclass, replace

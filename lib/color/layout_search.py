@@ -27,7 +27,8 @@ _GATHERED = np.argsort(_SCATTERED)
 class LayoutStack:
     """N layouts as they are kept for searching, places in scattered order.
 
-    ``planes`` is float32 (N, 3, places) of L*, a*, b*; ``visible`` is uint8 (N, places), 1 where half a place is covered.
+    ``planes`` is float32 (N, 3, places) of L*, a*, b*; ``visible`` is uint8 (N, places), 1 where half a place is
+    covered.
     """
 
     planes: NDArray[np.float32]

@@ -100,14 +100,12 @@ class PaletteIndex:
         least_differences(np.asarray(query.lab, dtype=np.float64), self._cells, table)
         bounds = np.zeros(len(weights))
         known = len(self)
-        _weigh(
-            np.ascontiguousarray(table.T), query.weights, not query.anything, self._cell_of, weights, bounds[:known]
-        )
+        _weigh(np.ascontiguousarray(table.T), query.weights, not query.anything, self._cell_of, weights, bounds[:known])
         return np.maximum(bounds - SLACK, 0)
 
 
 @compiled
-def _weigh(table, query_weights, both_ways, cell_of, weights, out):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _weigh(table, query_weights, both_ways, cell_of, weights, out):  # type: ignore[no-untyped-def]
     colors = table.shape[1]
     nearest = np.empty(colors)
     arriving = np.empty(table.shape[0])
@@ -139,8 +137,8 @@ def rank_palettes(
 ) -> Ranked:
     """Return a stretch of the ranking of palettes by their distance to ``query``, as a full scan would.
 
-    ``lab``, ``weights`` and ``ids`` describe a table of palettes, of whose first ones ``index`` was built; ``rows`` says
-    which rows of it take part, none of them empty.
+    ``lab``, ``weights`` and ``ids`` describe a table of palettes, of whose first ones ``index`` was built; ``rows``
+    says which rows of it take part, none of them empty.
     """
     total = None if np.isfinite(window.within) else len(rows)
     ranking = Ranking(ids, window)

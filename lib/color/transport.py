@@ -81,7 +81,7 @@ def _solve(supply, demand, cost):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _shortest_path(supply, demand, flow, cost, from_a, from_b):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _shortest_path(supply, demand, flow, cost, from_a, from_b):  # type: ignore[no-untyped-def]
     """Return the entry of ``b`` that is still open and nearest to what is left of ``a``.
 
     Bellman-Ford: forward arcs cost ``cost``, arcs that carry flow may be undone for a refund. ``from_a`` gets the ``a``

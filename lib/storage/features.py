@@ -100,8 +100,8 @@ def colors_of(session: Session, image_id: int) -> ColorRecord | None:
 class ColorColumns:
     """The colours of N images as columns: ``ids`` int64 (N,), ``of_subject`` bool (N,).
 
-    ``lab`` float32 (N, 8, 3) and ``weights`` float32 (N, 8) hold the palettes, 0 beyond their ends; weights sum to 1, or
-    to 0 where a picture is transparent all over. ``hue_histograms`` is float32 (N, bins).
+    ``lab`` float32 (N, 8, 3) and ``weights`` float32 (N, 8) hold the palettes, 0 beyond their ends; weights sum to 1,
+    or to 0 where a picture is transparent all over. ``hue_histograms`` is float32 (N, bins).
     """
 
     ids: NDArray[np.int64]
