@@ -5,24 +5,23 @@ functions that call each other must share a file.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any
 
 import numba
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
 # No division traps, so that loops become vector instructions; a product and a sum may share one rounding.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+_compile: Callable[..., Any] = partial(numba.njit, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
 
 
-def compiled(function: _Function) -> _Function:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function over arrays and numbers at its first call; it runs without the interpreter's lock."""
     try:
-        return cast("_Function", numba.njit(cache=True, **_OPTIONS)(function))
+        return _compile(cache=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return cast("_Function", numba.njit(**_OPTIONS)(function))
+        return _compile()(function)  # type: ignore[no-any-return]
 
 
-def inlined(function: _Function) -> _Function:
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function for use within compiled functions of the same file only."""
-    return cast("_Function", numba.njit(inline="always", **_OPTIONS)(function))
+    return _compile(inline="always")(function)  # type: ignore[no-any-return]

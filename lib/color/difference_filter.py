@@ -169,7 +169,7 @@ def single_precision(one: _Singles, other: _Singles) -> _Singles:
 
 def lowered(difference: _Singles) -> _Singles:
     """Return what the true difference reaches at least."""
-    return np.maximum(difference * _F(1 - RELATIVE_MARGIN) - _F(MARGIN), _ZERO)
+    return np.asarray(np.maximum(difference * _F(1 - RELATIVE_MARGIN) - _F(MARGIN), _ZERO))
 
 
 def _planes(lab: ArrayLike) -> _Singles:

@@ -205,7 +205,7 @@ class _Search:
         """Return the first ``k`` living ids of a distinct colour."""
         tree = self._index._tree
         if row >= len(tree.lab):
-            return self._index._loose_ids[row - len(tree.lab)][None]
+            return self._index._loose_ids[row - len(tree.lab) :][:1]
         members = slice(tree.first[row], tree.first[row + 1])
         return tree.ids[members][self._index._alive[members]][: self._k]
 
@@ -302,4 +302,4 @@ def _rows_of(tree: _Tree, names: _Ids) -> _Rows:
     """Return where the tree's ids are among ``names``."""
     begins, ends = np.searchsorted(tree.sorted_ids, names), np.searchsorted(tree.sorted_ids, names, side="right")
     sizes = ends - begins
-    return tree.by_id[np.repeat(begins - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())]
+    return np.asarray(tree.by_id[np.repeat(begins - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())])

@@ -74,4 +74,4 @@ def rank_layouts(
         part = rows[start : start + MOST_LAYOUTS]
         ranking.add(part, layout_distance(query, stack.layouts(part)))
         start += MOST_LAYOUTS
-    return ranking.stretch(total)
+    return ranking.stretch(None if np.isfinite(window.within) else total)

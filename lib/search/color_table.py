@@ -73,7 +73,7 @@ class ColorSnapshot:
 
     def colored_rows(self) -> NDArray[np.intp]:
         """Return the rows of images that have any colour: not transparent all over."""
-        return self.rows[self.weights[self.rows, 0] > 0]
+        return np.asarray(self.rows[self.weights[self.rows, 0] > 0])
 
     def rows_of(self, image_ids: NDArray[np.int64]) -> NDArray[np.intp]:
         """Return the rows of images that are there."""
@@ -177,7 +177,11 @@ class _State:
             known = [index for index, image_id in enumerate(ids.tolist()) if image_id in self._row_of]
             rows = np.array([self._row_of[int(ids[index])] for index in known], dtype=np.intp)
             stack = layout_stack(layouts[known])
-            new = {"planes": stack.planes, "visible": stack.visible, "codes": hue_codes(layouts[known])}
+            new: dict[str, NDArray[Any]] = {
+                "planes": stack.planes,
+                "visible": stack.visible,
+                "codes": hue_codes(layouts[known]),
+            }
             self._layouts.write(rows, new)
         self.snapshot = self._with_rows(self.snapshot)
 
@@ -216,14 +220,13 @@ class _State:
 
     def _append(self, new: ColorColumns) -> None:
         first = len(self._columns)
-        histograms = new.hue_histograms.reshape(len(new.ids), -1)
         self._columns.append(
             {
                 "ids": new.ids,
                 "of_subject": new.of_subject,
                 "lab": new.lab,
                 "weights": new.weights,
-                "hues": histograms if len(new.ids) else np.empty((0, HUE_BINS), np.float32),
+                "hues": new.hue_histograms,
                 "even_hues": oklch_histograms(new.lab, new.weights, HUE_BINS),
             }
         )
@@ -236,7 +239,8 @@ class _State:
         if self._layouts is not None and len(self._layouts) == len(self._columns):
             of_layouts = self._layouts.views()
             layouts = LayoutColumns(LayoutStack(of_layouts["planes"], of_layouts["visible"]), of_layouts["codes"])
-        return replace(snapshot, rows=np.flatnonzero(self._alive), layouts=layouts, **self._columns.views())
+        columns: dict[str, Any] = self._columns.views()
+        return replace(snapshot, rows=np.flatnonzero(self._alive), layouts=layouts, **columns)
 
 
 class _Growing:

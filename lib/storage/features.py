@@ -18,6 +18,7 @@ from lib.storage.tables import ColorChange, ColorFeatures, Cutout, Image, Model
 
 LAYOUT_SIDE = 16
 PALETTE_COLORS = 8
+HUE_BINS = 36
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def color_changes(session: Session, since: int) -> ColorChanges:
     The horizon is the oldest transaction under way (pg_snapshot_xmin): what commits later is seen by the next look, in
     whatever order transactions commit. Changes under way can be reported twice.
     """
-    horizon = sa.literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    horizon: sa.ColumnElement[int] = sa.literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     changed = sa.select(sa.func.array_agg(ColorChange.image_id.distinct())).where(ColorChange.changed_in >= since)
     now, image_ids = session.execute(sa.select(horizon, changed.scalar_subquery())).one()
     ids = list(image_ids or [])
@@ -154,7 +155,7 @@ def color_columns(session: Session, image_ids: Collection[int] | None = None) ->
         of_subject=np.array(of_subject, dtype=np.bool_),
         lab=_padded(_reals(lab).reshape(-1, 3), sizes),
         weights=_padded(_reals(weights)[:, None], sizes)[..., 0],
-        hue_histograms=_reals(histograms).reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32),
+        hue_histograms=_reals(histograms).reshape(len(rows), -1) if rows else np.empty((0, HUE_BINS), np.float32),
     )
 
 
