@@ -22,6 +22,7 @@ VitrineError
 └── ImageError                  a picture cannot be used; carries a short reason for the row
     ├── UndecodableImage        not a picture, or broken
     ├── UnsupportedFormat       a picture of a format that is not on the allow-list
+    ├── NothingVisible          a query that is transparent all over
     ├── ImageTooLarge           more bytes, pixels or frames than the limits allow
     └── DecoderDied             the decoder process was killed by its limits (memory, time) or crashed
 """
@@ -135,6 +136,10 @@ class UndecodableImage(ImageError):
 
 class UnsupportedFormat(ImageError):
     """The bytes are a picture of a format that is not on the allow-list."""
+
+
+class NothingVisible(ImageError):
+    """The picture is transparent all over, so there is nothing to search by."""
 
 
 class ImageTooLarge(ImageError):

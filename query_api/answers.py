@@ -27,7 +27,7 @@ def vector_answer(session: Session, found: VectorAnswer, *, language_unsupported
 
 
 def color_results(session: Session, matches: Sequence[ColorMatch], *, first_rank: int) -> list[ColorMatchOut]:
-    """Return the images behind a page of colour matches."""
+    """Return the images behind a page of colour matches; one that was cleared in this very moment is left out."""
     images = images_by_id(session, [match.image_id for match in matches])
     return [
         ColorMatchOut(

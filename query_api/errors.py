@@ -74,6 +74,9 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
     errors.UnsupportedFormat: Problem(
         422, "unsupported-format", "Send a PNG, JPEG, WebP, AVIF, GIF, BMP or TIFF picture"
     ),
+    errors.NothingVisible: Problem(
+        422, "nothing-visible", "Send a picture that shows something: every pixel of this one is transparent"
+    ),
     errors.ImageError: Problem(422, "undecodable-image", "Send a picture file that is whole, such as a PNG or JPEG"),
     JobsUnavailable: Problem(
         503, "jobs-unavailable", "Dagster is away: the request is queued, look again with its id", 15

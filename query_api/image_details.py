@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
+from lib.color.names import css_name, plain_name
 from lib.color.spaces import srgb_from_lab
 from lib.models.registry import STAGE_OF_ROLE
 from lib.storage import models
@@ -63,6 +64,8 @@ def _color_info(colors: ColorRecord) -> ColorInfo:
     palette = [
         PaletteColor(
             hex="#{:02x}{:02x}{:02x}".format(*(int(part) for part in color)),
+            name=plain_name(lab),
+            css_name=css_name(lab),
             lab=[round(float(part), 2) for part in lab],
             weight=round(float(weight), 4),
         )

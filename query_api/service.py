@@ -9,12 +9,15 @@ import threading
 from typing import Self
 
 import structlog
+from sqlalchemy.orm import Session
 
 from lib.arrays import Mask
-from lib.errors import DatabaseUnavailable, VitrineError
+from lib.errors import DatabaseUnavailable, ModelsLoading, VitrineError
 from lib.images.background import decode_mask_png
 from lib.images.decoding import DecodeLimits, Decoder
 from lib.models.registry import Role
+from lib.search.by_color import warm_up
+from lib.search.color_table import ColorSnapshot, ColorTable
 from lib.settings import Settings
 from lib.storage import models
 from lib.storage.database import Database
@@ -28,6 +31,7 @@ log = structlog.get_logger()
 LOOK_EVERY_S = 5.0
 REOPEN_AFTER_S = 1.0
 STOP_TIMEOUT_S = 10.0
+COLORS_PATIENCE_S = 10.0
 
 
 class Service:
@@ -41,6 +45,8 @@ class Service:
         # The largest merge that is allowed, or many small ones, at a time.
         self.merge_pixels = PixelBudget(3 * settings.max_image_pixels)
         self.dagster = DagsterGateway(settings.dagster_endpoint, settings.dagster_page)
+        self._color_table = ColorTable()
+        self._color_search_is_ready = threading.Event()
         self._library: Library | None = None
         self._trouble: VitrineError = DatabaseUnavailable("the database is being started")
         self._stopping = threading.Event()
@@ -54,6 +60,17 @@ class Service:
             # A fresh error each time: a raised one collects the traceback of every request.
             raise type(self._trouble)(str(self._trouble))
         return library.database
+
+    def colors(self, session: Session, *, layouts: bool = False) -> ColorSnapshot:
+        """Return the library's colours as they are now. Raises ModelsLoading where colour search is still starting."""
+        if not self._color_search_is_ready.wait(COLORS_PATIENCE_S):
+            raise ModelsLoading("colour search is being prepared")
+        return self._color_table.snapshot(session, layouts=layouts)
+
+    def require_colors(self) -> None:
+        """Raise ModelsLoading until colour search is ready."""
+        if not self._color_search_is_ready.is_set():
+            raise ModelsLoading("colour search is being prepared")
 
     def read_mask(self, sha256: str) -> Mask:
         """Return a stored mask. Raises ObjectMissing."""
@@ -75,6 +92,7 @@ class Service:
             try:
                 with open_library(self.settings) as library:
                     self._library = library
+                    threading.Thread(target=self._prepare_colors, args=(library.database,), daemon=True).start()
                     self._keep_models(library.database)
             except VitrineError as error:
                 self._trouble = error
@@ -82,6 +100,16 @@ class Service:
             finally:
                 self._library = None
             self._stopping.wait(REOPEN_AFTER_S)
+
+    def _prepare_colors(self, database: Database) -> None:
+        """Compile what colour search needs and read the library's colours, before somebody waits for it."""
+        warm_up()
+        try:
+            with database.session() as session:
+                self._color_table.snapshot(session)
+        except VitrineError as error:  # the first search reads them, or says the same
+            log.warning("colors_not_read", error=str(error))
+        self._color_search_is_ready.set()
 
     def _keep_models(self, database: Database) -> None:
         """Keep the active models loaded until the end. Raises DatabaseUnavailable when the database goes away."""

@@ -1,21 +1,56 @@
-"""Hue relations on the HSV colour wheel, in degrees.
+"""Hues and what goes with them: histograms of hue, and how far pictures are from a harmony with each other.
 
-Belongs here: arithmetic on hue angles, hue histograms, and what is complementary to what. Conversions between colour
-spaces are in spaces.py; perceptual difference is in difference.py.
+Belongs here: arithmetic on hue angles, the harmonies, ``match=palette`` of them. Wheels are in wheels.py, hues place by
+place in hue_layout.py, conversions in spaces.py.
 """
+
+from collections.abc import Mapping
+from enum import StrEnum
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lib.arrays import FloatArray, RGBAImage
-from lib.color.layout import common_cells
+from lib.color.compiled import compiled
 from lib.color.rgb_bins import rgb_bins
-from lib.color.spaces import FULL_TURN, hsv_from_srgb, srgb_from_lab
+from lib.color.spaces import FULL_TURN, hsv_from_srgb
 
 HUE_BINS = 36
-COMPLEMENTARY_TOLERANCE = 40.0  # degrees, the predecessor's rule
-COMPLEMENTARY_SHARE = 0.6  # of all pixels, the predecessor's rule
 GREY_BELOW = 0.04  # mean saturation × value; a colour cast of a grey photograph stays under it
+# Distances are in bins within the search: single precision keeps far more than this.
+_SLACK = 1e-3
+
+
+class Harmony(StrEnum):
+    """How hues go together on a wheel."""
+
+    complementary = "complementary"
+    analogous = "analogous"
+    triadic = "triadic"
+    split_complementary = "split-complementary"
+    tetradic = "tetradic"
+    monochrome = "monochrome"
+
+
+# Degrees by which the query's hues are turned.
+TURNS: Mapping[Harmony, tuple[int, ...]] = {
+    Harmony.complementary: (180,),
+    Harmony.analogous: (-30, 30),
+    Harmony.triadic: (120, 240),
+    Harmony.split_complementary: (150, 210),
+    Harmony.tetradic: (90, 180, 270),
+    Harmony.monochrome: (0,),
+}
+# Degrees off that still count: the predecessor's 40 for its one rule; the others are less, to stay apart.
+TOLERANCE: Mapping[Harmony, float] = {
+    Harmony.complementary: 40.0,
+    Harmony.analogous: 15.0,
+    Harmony.triadic: 20.0,
+    Harmony.split_complementary: 15.0,
+    Harmony.tetradic: 20.0,
+    Harmony.monochrome: 15.0,
+}
 
 
 def hue_distance(hue_a: ArrayLike, hue_b: ArrayLike) -> FloatArray:
@@ -28,17 +63,8 @@ def hue_distance(hue_a: ArrayLike, hue_b: ArrayLike) -> FloatArray:
     return np.asarray(np.minimum(arc, FULL_TURN - arc))
 
 
-def complementary_hue(hue: ArrayLike) -> FloatArray:
-    """Return the hue across the wheel, in [0, 360) degrees.
-
-    >>> float(complementary_hue(200))
-    20.0
-    """
-    return np.asarray((np.asarray(hue, dtype=np.float64) + FULL_TURN / 2) % FULL_TURN)
-
-
 def hue_histogram(rgba: RGBAImage, bins: int = HUE_BINS) -> NDArray[np.float32]:
-    """Return how much colour the visible pixels have at each hue.
+    """Return how much colour the visible pixels have at each hue of the HSV wheel.
 
     A pixel adds saturation × value × alpha to the bin of its hue, over the total alpha: bright saturated colours weigh
     most, greys, blacks and transparent pixels nothing.
@@ -65,75 +91,92 @@ def is_grey(histogram: ArrayLike) -> NDArray[np.bool_]:
     return np.asarray(chromatic_share(histogram) < GREY_BELOW)
 
 
-def complementary_distance(query: ArrayLike, stack: ArrayLike) -> FloatArray:
-    """Return how far each of N pictures is from having the query's complementary hues: ``match=palette``.
+def harmony_distance(
+    query: ArrayLike, stack: ArrayLike, harmony: Harmony = Harmony.complementary, *, within: float = 1.0
+) -> FloatArray:
+    """Return how far each of N pictures is from having hues in harmony with the query's: ``match=palette``.
 
     Parameters
     ----------
     query : array_like, shape (bins,)
-        A hue histogram with an even number of bins.
+        A hue histogram on some wheel, in bins of whole parts of 10 degrees.
     stack : array_like, shape (N, bins)
+        Hue histograms on the same wheel.
+    within : float
+        What is farther than this need not be known.
 
     Returns
     -------
     ndarray of float64, shape (N,)
-        0 when the hues are those of the query turned by 180°; 1 when all colour lies 180° off that. A grey picture
-        complements nothing and gets 1; so does everything when the query is grey, which callers should tell their
-        user (`is_grey`).
+        0 when the hues are those of the query, turned by one of the harmony's angles or, in equal parts, by several; 1
+        when all colour lies 180° off that. inf beyond ``within``, for a grey picture, which harmonises with nothing,
+        and for all when the query is grey, which callers should tell their user (`is_grey`).
 
     Notes
     -----
-    The circular earth mover's distance between both histograms, each scaled to sum 1, over its greatest value.
+    The circular earth mover's distance between two histograms scaled to sum 1, over its greatest value. The best place
+    to cut the circle open is at the median of the cumulative difference (Rabin et al.). Most are ruled out before: a
+    function that changes by at most 1 a bin, such as the distance to a fixed bin, cannot differ in its mean by more
+    than the distance (Kantorovich duality).
 
     References
     ----------
     J. Rabin, J. Delon, Y. Gousseau (2011). "Transportation distances on the circle". Journal of Mathematical Imaging
     and Vision 41, 147-167. doi:10.1007/s10851-011-0284-0
     """
-    query_hues, hues = np.asarray(query, dtype=np.float64), np.asarray(stack, dtype=np.float64)
-    bins = query_hues.shape[-1]
-    if bins % 2:
-        raise ValueError(f"{bins} bins cannot be turned by half a circle; use an even number")
-    distances = np.ones(len(hues))
-    colorful = ~is_grey(hues)
-    if is_grey(query_hues) or not colorful.any():
+    hues = np.asarray(stack, dtype=np.float32)
+    bins = hues.shape[-1]
+    distances = np.full(len(hues), np.inf)
+    colorful = np.flatnonzero(~is_grey(hues))
+    if is_grey(query) or not len(colorful):
         return distances
-    target = np.roll(query_hues, bins // 2) / query_hues.sum()
     shapes = hues[colorful] / hues[colorful].sum(axis=1, keepdims=True)
-    gap = np.cumsum(shapes - target, axis=1)
-    # The best place to cut the circle open is at the median of the cumulative difference.
-    moved = np.abs(gap - np.median(gap, axis=1, keepdims=True)).sum(axis=1)
-    distances[colorful] = np.clip(moved / (bins / 2), 0, 1)
+    targets = _targets(np.asarray(query, dtype=np.float64), harmony)
+    apart = np.abs(np.subtract.outer(np.arange(bins), np.arange(bins)))
+    apart = np.minimum(apart, bins - apart)
+    moved = np.empty(len(colorful))
+    limit = within * (bins / 2)
+    _circular_distances(shapes, targets, shapes @ apart.astype(np.float32), targets @ apart, limit + _SLACK, moved)
+    distances[colorful] = np.where(moved <= limit + 1e-9, np.minimum(moved / (bins / 2), 1), np.inf)
     return distances
 
 
-def complementary_share(query_layout: ArrayLike, layout_stack: ArrayLike) -> FloatArray:
-    """Return the share of places whose hue is complementary to the query's at the same place: ``match=layout``.
-
-    Parameters
-    ----------
-    query_layout : array_like, shape (side, side, 4)
-    layout_stack : array_like, shape (N, side, side, 4)
-        Colour layouts (see layout.py).
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
-        In [0, 1], over the cells visible in both; a picture matches from `COMPLEMENTARY_SHARE` on. A cell that is grey
-        in either has no hue and does not match, but counts. 0 where too few cells are visible in both.
-    """
-    hue_q, chroma_q, query_cells = _hues(query_layout)
-    hue, chroma, cells = _hues(layout_stack)
-    common = common_cells(query_cells, cells)
-    opposite = hue_distance(hue, complementary_hue(hue_q)) <= COMPLEMENTARY_TOLERANCE
-    matching = common & opposite & (chroma >= GREY_BELOW) & (chroma_q >= GREY_BELOW)
-    counted = common.sum(axis=1)
-    return np.asarray(matching.sum(axis=1) / np.maximum(counted, 1))
+def _targets(query: FloatArray, harmony: Harmony) -> FloatArray:
+    """Return the hue distributions that harmonise, (targets, bins): each turn alone, and each mixture of some."""
+    step = FULL_TURN / len(query)
+    turns = TURNS[harmony]
+    if any(turn % step for turn in turns):
+        raise ValueError(f"{len(query)} bins cannot be turned by {turns} degrees; use 36, or 12 or 72")
+    turned = [np.roll(query, round(turn / step)) / query.sum() for turn in turns]
+    mixtures = [some for size in range(1, len(turned) + 1) for some in combinations(turned, size)]
+    return np.stack([np.mean(some, axis=0) for some in mixtures])
 
 
-def _hues(layouts: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return HSV hue (..., cells), saturation × value (..., cells), and the cells themselves (..., cells, 4)."""
-    array = np.asarray(layouts, dtype=np.float64)
-    cells = array.reshape(*array.shape[:-3], -1, 4)
-    hsv = hsv_from_srgb(srgb_from_lab(cells[..., :3]))
-    return hsv[..., 0], hsv[..., 1] * hsv[..., 2], cells
+@compiled
+def _circular_distances(shapes, targets, means, target_means, limit, out):  # type: ignore[no-untyped-def]
+    """Write the least distance in bins from each of ``shapes`` to any of ``targets``, or inf above ``limit``."""
+    bins = shapes.shape[1]
+    gap, ordered = np.empty(bins), np.empty(bins)
+    for n in range(len(out)):
+        least = np.inf
+        for t in range(len(targets)):
+            bound = 0.0
+            for i in range(bins):
+                bound = max(bound, abs(means[n, i] - target_means[t, i]))
+            if bound - _SLACK > min(limit, least):
+                continue
+            total = 0.0
+            for i in range(bins):
+                total += shapes[n, i] - targets[t, i]
+                gap[i] = total
+                j = i
+                while j > 0 and ordered[j - 1] > total:
+                    ordered[j] = ordered[j - 1]
+                    j -= 1
+                ordered[j] = total
+            median = ordered[bins // 2]
+            moved = 0.0
+            for i in range(bins):
+                moved += abs(gap[i] - median)
+            least = min(least, moved)
+        out[n] = least if least <= limit else np.inf

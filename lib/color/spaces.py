@@ -1,4 +1,4 @@
-"""Conversions between colour spaces: sRGB, linear light, XYZ, CIELAB, LCh and HSV.
+"""Conversions between colour spaces: sRGB, linear light, XYZ, CIELAB, LCh, OKLCh and HSV.
 
 Belongs here: the conversions, their constants, and the white point. Every function takes and returns floating arrays
 whose last axis holds the three coordinates; the result is float32 for float32 input and float64 otherwise. sRGB and HSV
@@ -24,6 +24,22 @@ _PRIMARIES = np.array([[0.64, 0.33, 0.03], [0.30, 0.60, 0.10], [0.15, 0.06, 0.79
 # Derived rather than copied: the rounded matrices in print give a white that is slightly coloured in Lab.
 XYZ_FROM_LINEAR = (_PRIMARIES * np.linalg.solve(_PRIMARIES.T, WHITE_D65)[:, None]).T
 LINEAR_FROM_XYZ = np.linalg.inv(XYZ_FROM_LINEAR)
+
+# The two matrices of Oklab, from XYZ by way of cone responses (see `oklch_from_lab`).
+_CONES_FROM_XYZ = np.array(
+    [
+        [0.8189330101, 0.3618667424, -0.1288597137],
+        [0.0329845436, 0.9293118715, 0.0361456387],
+        [0.0482003018, 0.2643662691, 0.6338517070],
+    ]
+)
+_OKLAB_FROM_CONES = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
 
 _DELTA = 6 / 29  # CIE 15: below delta cubed the cube root becomes a straight line
 FULL_TURN = 360.0
@@ -117,6 +133,22 @@ def lab_from_lch(lch: ArrayLike) -> FloatArray:
     L_star, chroma, hue = np.moveaxis(_triples(lch), -1, 0)
     angle = np.radians(hue)
     return np.stack([L_star, chroma * np.cos(angle), chroma * np.sin(angle)], axis=-1)
+
+
+def oklch_from_lab(lab: ArrayLike) -> FloatArray:
+    """Return OKLCh of CIELAB, shape (..., 3): lightness in [0, 1], chroma, hue in degrees [0, 360).
+
+    References
+    ----------
+    B. Ottosson (2020). "A perceptual color space for image processing". https://bottosson.github.io/posts/oklab/
+
+    >>> oklch_from_lab(lab_from_srgb([1.0, 0.0, 0.0])).round(2)
+    array([ 0.63,  0.26, 29.23])
+    """
+    xyz = xyz_from_lab(lab)
+    cones = np.cbrt(xyz @ _CONES_FROM_XYZ.T.astype(xyz.dtype))
+    lightness, a, b = np.moveaxis(cones @ _OKLAB_FROM_CONES.T.astype(xyz.dtype), -1, 0)
+    return np.stack([lightness, np.hypot(a, b), _turn(np.degrees(np.arctan2(b, a)))], axis=-1)
 
 
 def hsv_from_srgb(srgb: ArrayLike) -> FloatArray:

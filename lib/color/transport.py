@@ -4,17 +4,14 @@ Belongs here: the solver, for many targets at once. What the sets mean (palettes
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lib.arrays import FloatArray
+from lib.color.compiled import compiled
 
 # Weights sum to 1; what is below this is rounding, not mass.
 _MASS_EPSILON = 1e-10
 # A path must be shorter by this much to count as shorter, else rounding could send the search in circles.
 _COST_EPSILON = 1e-9
-
-_Floats = NDArray[np.float64]
-_Indices = NDArray[np.intp]
 
 
 def transport_cost(weights_a: FloatArray, weights_b: FloatArray, cost: FloatArray) -> FloatArray:
@@ -36,86 +33,80 @@ def transport_cost(weights_a: FloatArray, weights_b: FloatArray, cost: FloatArra
 
     Notes
     -----
-    Successive shortest paths on the residual graph, for all N problems in step: shortest paths keep a flow of least
-    cost among flows of its size, so the flow that has moved everything is optimal.
+    Successive shortest paths on the residual graph: shortest paths keep a flow of least cost among flows of its size,
+    so the flow that has moved everything is optimal.
 
     References
     ----------
     R. K. Ahuja, T. L. Magnanti, J. B. Orlin (1993). "Network Flows", section 9.7.
     """
-    n, a_count, b_count = cost.shape
-    arcs = cost.astype(np.float64)
-    supply = np.broadcast_to(weights_a / weights_a.sum(dtype=np.float64), (n, a_count)).astype(np.float64)
-    demand = weights_b / weights_b.sum(axis=1, keepdims=True, dtype=np.float64)
-    demand = demand.astype(np.float64)
-    flow = np.zeros((n, a_count, b_count))
-    open_rows = np.arange(n)
-    while open_rows.size:
-        part = _augment(supply[open_rows], demand[open_rows], flow[open_rows], arcs[open_rows])
-        supply[open_rows], demand[open_rows], flow[open_rows] = part
-        unfinished = (part[0].max(axis=1) > _MASS_EPSILON) & (part[1].max(axis=1) > _MASS_EPSILON)
-        open_rows = open_rows[unfinished]
-    return np.asarray((flow * arcs).sum(axis=(1, 2)))
+    supply = np.asarray(weights_a, dtype=np.float64)
+    demand = np.asarray(weights_b, dtype=np.float64)
+    out = np.empty(len(cost))
+    _solve_all(supply / supply.sum(), demand / demand.sum(axis=1, keepdims=True), cost.astype(np.float64), out)
+    return out
 
 
-def _augment(supply: _Floats, demand: _Floats, flow: _Floats, cost: _Floats) -> tuple[_Floats, _Floats, _Floats]:
-    """Send as much as fits along one shortest path from what is left of ``a`` to what is left of ``b``, per row."""
-    distance, from_a, from_b = _shortest_paths(supply, flow, cost)
-    rows = np.arange(len(supply))
-    end = np.where(demand > _MASS_EPSILON, distance, np.inf).argmin(axis=1)
-    amount = demand[rows, end].copy()
-
-    # Walk each path backwards twice: for its narrowest arc, then to move that much.
-    start = _walk(end, from_a, from_b, flow, amount, move=False)
-    amount = np.minimum(amount, supply[rows, start])
-    _walk(end, from_a, from_b, flow, amount, move=True)
-    supply[rows, start] -= amount
-    demand[rows, end] -= amount
-    return supply, demand, flow
+@compiled
+def _solve_all(weights_a, weights_b, cost, out):  # type: ignore[no-untyped-def]
+    for n in range(cost.shape[0]):
+        out[n] = _solve(weights_a.copy(), weights_b[n].copy(), cost[n])
 
 
-def _shortest_paths(supply: _Floats, flow: _Floats, cost: _Floats) -> tuple[_Floats, _Indices, _Indices]:
-    """Bellman-Ford on the residual graph: forward arcs cost ``cost``, arcs that carry flow may be undone for a refund.
+@compiled
+def _solve(supply, demand, cost):  # type: ignore[no-untyped-def]
+    """Return the least cost of one problem; ``supply`` and ``demand`` are used up."""
+    flow = np.zeros(cost.shape)
+    from_a, from_b = np.empty(len(demand), np.intp), np.empty(len(supply), np.intp)
+    while supply.max() > _MASS_EPSILON and demand.max() > _MASS_EPSILON:
+        end = _shortest_path(supply, demand, flow, cost, from_a, from_b)
+        amount = demand[end]
+        # Back along the path twice: for its narrowest arc, then to move that much.
+        b, a = end, from_a[end]
+        while from_b[a] >= 0:
+            b = from_b[a]
+            amount = min(amount, flow[a, b])
+            a = from_a[b]
+        amount = min(amount, supply[a])
+        supply[a] -= amount
+        demand[end] -= amount
+        b, a = end, from_a[end]
+        flow[a, b] += amount
+        while from_b[a] >= 0:
+            b = from_b[a]
+            flow[a, b] -= amount
+            a = from_a[b]
+            flow[a, b] += amount
+    return (flow * cost).sum()
 
-    Returns the distance to each ``b`` (N, B), the ``a`` before each ``b`` (N, B), and the ``b`` before each ``a``
-    (N, A), which is -1 where the path starts.
+
+@compiled
+def _shortest_path(supply, demand, flow, cost, from_a, from_b):  # type: ignore[no-untyped-def]
+    """Return the entry of ``b`` that is still open and nearest to what is left of ``a``.
+
+    Bellman-Ford: forward arcs cost ``cost``, arcs that carry flow may be undone for a refund. ``from_a`` gets the ``a``
+    before each ``b``; ``from_b`` the ``b`` before each ``a``, -1 where a path starts.
     """
     distance_a = np.where(supply > _MASS_EPSILON, 0.0, np.inf)
-    refund = np.where(flow > _MASS_EPSILON, -cost, np.inf)
-    distance_b = np.full((len(cost), cost.shape[2]), np.inf)
-    from_b = np.full(supply.shape, -1, dtype=np.intp)
-    from_a = np.zeros(distance_b.shape, dtype=np.intp)
-    while True:
-        through_a = distance_a[:, :, None] + cost
-        # Only a strictly shorter way replaces the known one: a tie taken back and forth would be a circle.
-        nearer = through_a.min(axis=1) < distance_b - _COST_EPSILON
-        from_a = np.where(nearer, through_a.argmin(axis=1), from_a)
-        distance_b = np.where(nearer, through_a.min(axis=1), distance_b)
-        through_b = distance_b[:, None, :] + refund
-        shorter = through_b.min(axis=2) < distance_a - _COST_EPSILON
-        if not shorter.any():
-            return distance_b, from_a, from_b
-        from_b = np.where(shorter, through_b.argmin(axis=2), from_b)
-        distance_a = np.where(shorter, through_b.min(axis=2), distance_a)
-
-
-def _walk(end: _Indices, from_a: _Indices, from_b: _Indices, flow: _Floats, amount: _Floats, *, move: bool) -> _Indices:
-    """Follow each path from its end to its start in ``a``, which is returned.
-
-    With ``move`` the flow along it changes by ``amount``; without, ``amount`` shrinks to what the path can carry.
-    """
-    rows = np.arange(len(end))
-    b = end.copy()
-    start = np.empty_like(end)
-    while rows.size:
-        a = from_a[rows, b]
-        start[rows] = a
-        if move:
-            flow[rows, a, b] += amount[rows]
-        previous = from_b[rows, a]
-        rows, a, b = rows[previous >= 0], a[previous >= 0], previous[previous >= 0]
-        if move:
-            flow[rows, a, b] -= amount[rows]
-        else:
-            amount[rows] = np.minimum(amount[rows], flow[rows, a, b])
-    return start
+    distance_b = np.full(len(demand), np.inf)
+    from_b[:] = -1
+    changed = True
+    while changed:
+        changed = False
+        for a in range(len(supply)):
+            for b in range(len(demand)):
+                # Only a strictly shorter way replaces the known one: a tie taken back and forth would be a circle.
+                if distance_a[a] + cost[a, b] < distance_b[b] - _COST_EPSILON:
+                    distance_b[b] = distance_a[a] + cost[a, b]
+                    from_a[b] = a
+        for b in range(len(demand)):
+            for a in range(len(supply)):
+                if flow[a, b] > _MASS_EPSILON and distance_b[b] - cost[a, b] < distance_a[a] - _COST_EPSILON:
+                    distance_a[a] = distance_b[b] - cost[a, b]
+                    from_b[a] = b
+                    changed = True
+    end, least = 0, np.inf
+    for b in range(len(demand)):
+        if demand[b] > _MASS_EPSILON and distance_b[b] < least:
+            end, least = b, distance_b[b]
+    return end

@@ -1,30 +1,30 @@
-"""Search by colour: a plain scan over every image's stored colours.
+"""Search by colour: similar colours, wanted colours, hues in harmony.
 
-Two questions (similar, complementary), each in two readings: ``palette`` compares colours wherever they stand in the
-picture, ``layout`` compares place against place, as the predecessor did with aligned pixels.
+Each in up to two readings: ``palette`` compares colours wherever they stand in the picture, ``layout`` compares place
+against place, as the predecessor did with aligned pixels. All read a snapshot of the library's colours
+(color_table.py) and give a stretch of the ranking, as exact as a scan of everything would.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from sqlalchemy.orm import Session
+from numpy.typing import ArrayLike, NDArray
 
 from lib.arrays import FloatArray, RGBAImage
-from lib.color.harmony import (
-    COMPLEMENTARY_SHARE,
-    COMPLEMENTARY_TOLERANCE,
-    complementary_distance,
-    complementary_share,
-    hue_histogram,
-    is_grey,
-)
-from lib.color.layout import color_layout, layout_distance
-from lib.color.palette import Palette, palette, palette_distance
-from lib.storage.features import ColorRecord, active_colors
+from lib.color.harmony import HUE_BINS, TOLERANCE, Harmony, harmony_distance, hue_histogram, is_grey
+from lib.color.hue_layout import HARMONY_SHARE, harmony_share, hue_codes, on_paint_wheel
+from lib.color.layout import color_layout
+from lib.color.layout_search import rank_layouts
+from lib.color.palette import palette
+from lib.color.palette_index import ColorQuery, rank_palettes
+from lib.color.ranking import Ranked, Ranking, Window
+from lib.color.wheels import Wheel, oklch_histograms, ryb_histograms
+from lib.errors import NothingVisible
+from lib.search.color_table import ColorSnapshot, LayoutColumns, snapshot_of
+from lib.storage.features import ColorColumns
 
-# The predecessor's ±40° a pixel, here the mean over the picture's colours, as a share of half a circle.
-COMPLEMENTARY_WITHIN = COMPLEMENTARY_TOLERANCE / 180
+# A share of 0.6 computed as 1 - 0.4 misses the limit by a rounding error.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -36,64 +36,164 @@ class ColorMatch:
     of_subject: bool
 
 
-def similar_by_palette(session: Session, query: RGBAImage) -> list[ColorMatch]:
-    """Return every image that has colours, those with the most similar palette first (distance in ΔE00 units)."""
-    records = active_colors(session)
-    others = [_stored_palette(record) for record in records]
-    return _ranked(records, palette_distance(palette(query), others), within=np.inf)
+@dataclass(frozen=True)
+class ColorPage:
+    """A stretch of all matches: how many there are in all, and how many stand before the stretch."""
+
+    matches: list[ColorMatch]
+    total: int
+    before: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no match follows."""
+        return self.before + len(self.matches) >= self.total
 
 
-def similar_by_layout(session: Session, query: RGBAImage) -> list[ColorMatch]:
-    """Return the images that overlap with the query, ordered by the mean ΔE00 of aligned places."""
-    records = active_colors(session)
-    if not records:
-        return []
-    return _ranked(records, layout_distance(color_layout(query), _layouts(records)), within=np.inf)
+def picture_query(picture: RGBAImage) -> ColorQuery:
+    """Return the palette of a picture as colours wanted. Raises NothingVisible."""
+    require_visible(picture)
+    colors = palette(picture)
+    return ColorQuery(colors.lab.astype(np.float64), colors.weights / colors.weights.sum(dtype=np.float64))
 
 
-def complementary_by_palette(session: Session, query: RGBAImage) -> list[ColorMatch]:
-    """Return the images whose hues lie on average within 40° of the query's complementary hues, nearest first.
+def require_visible(picture: RGBAImage) -> None:
+    """Raise NothingVisible where a picture is transparent all over: it has no colours to search by."""
+    if not picture[..., 3].any():
+        raise NothingVisible("nothing_visible", "every pixel of the query is transparent")
 
-    The distance is that of the hues as a share of half a circle. A query without colour has no complement: no image.
+
+def similar_by_palette(colors: ColorSnapshot, query: ColorQuery, window: Window) -> ColorPage:
+    """Return images with colours like those of the query, by optimal transport (distance in ΔE00 units)."""
+    ranked = rank_palettes(
+        query, colors.palettes, colors.lab, colors.weights, colors.ids, colors.colored_rows(), window
+    )
+    return _page(colors, ranked)
+
+
+def similar_main_color(colors: ColorSnapshot, lab: ArrayLike, window: Window) -> ColorPage:
+    """Return images whose heaviest colour is nearest to one colour ``lab`` (3,) (distance in ΔE00 units)."""
+    index = colors.main_colors
+    total = None if np.isfinite(window.within) else len(index)
+    reach = max(window.k, 1)
+    while True:
+        found = index.nearest(lab, reach)
+        ranking = Ranking(colors.ids, window)
+        ranking.add(colors.rows_of(found.ids), found.distances)
+        ranked = ranking.stretch(total)
+        past = len(found.ids) > 0 and found.distances[-1] > window.within
+        if len(found.ids) < reach or past or (total is not None and len(ranked.rows) == window.k):
+            return _page(colors, ranked)
+        reach *= 4
+
+
+def similar_by_layout(colors: ColorSnapshot, query: RGBAImage, window: Window) -> ColorPage:
+    """Return images that overlap with the query, by the mean ΔE00 of aligned places. Raises NothingVisible."""
+    require_visible(query)
+    return _page(colors, rank_layouts(color_layout(query), _layouts(colors).stack, colors.ids, colors.rows, window))
+
+
+def harmonious_by_palette(
+    colors: ColorSnapshot,
+    query: RGBAImage,
+    window: Window,
+    harmony: Harmony = Harmony.complementary,
+    wheel: Wheel = Wheel.hsv,
+    tolerance: float | None = None,
+) -> ColorPage:
+    """Return images whose hues lie on average within ``tolerance`` degrees of harmony with the query's.
+
+    The distance is that of the hues as a share of half a circle; the tolerance is that of the harmony unless given. A
+    query without colour is in harmony with no image. Raises NothingVisible.
     """
-    histogram, records = hue_histogram(query), active_colors(session)
-    if is_grey(histogram) or not records:
-        return []
-    stack = np.stack([record.hue_histogram for record in records])
-    return _ranked(records, complementary_distance(histogram, stack), within=COMPLEMENTARY_WITHIN)
+    require_visible(query)
+    within = (TOLERANCE[harmony] if tolerance is None else tolerance) / 180
+    histograms = colors.even_hues if wheel is Wheel.oklch else colors.hues
+    stack = histograms[colors.rows]
+    if wheel is Wheel.ryb:
+        stack = ryb_histograms(stack)
+    distances = harmony_distance(query_hues(query, wheel), stack, harmony, within=within)
+    return _page(colors, _ranked(colors, distances, replace(window, within=within + _ROUNDING)))
 
 
-def complementary_by_layout(session: Session, query: RGBAImage) -> list[ColorMatch]:
-    """Return the images of whose places at least 60 % have the complementary hue (±40°) of the query's same place.
+def harmonious_by_layout(
+    colors: ColorSnapshot,
+    query: RGBAImage,
+    window: Window,
+    harmony: Harmony = Harmony.complementary,
+    wheel: Wheel = Wheel.hsv,
+    tolerance: float | None = None,
+) -> ColorPage:
+    """Return images of whose places at least 60 % have a hue in harmony with that of the query's same place.
 
-    The distance is the share of places that do not. This is the predecessor's rule.
+    The distance is the share of places that do not. Complementary within 40° on the HSV wheel is the predecessor's
+    rule; there is no reading of single places on the OKLCh wheel (ValueError). Raises NothingVisible.
     """
-    records = active_colors(session)
-    if not records:
-        return []
-    share = complementary_share(color_layout(query), _layouts(records))
-    return _ranked(records, 1 - share, within=1 - COMPLEMENTARY_SHARE)
+    require_visible(query)
+    if wheel is Wheel.oklch:
+        raise ValueError("places are compared on the hsv or the ryb wheel")
+    wanted, codes = hue_codes(color_layout(query)), _layouts(colors).codes
+    if wheel is Wheel.ryb:
+        wanted, codes = on_paint_wheel(wanted), on_paint_wheel(codes)
+    degrees = TOLERANCE[harmony] if tolerance is None else tolerance
+    shares = harmony_share(wanted, codes, harmony, tolerance=degrees)[colors.rows]
+    distances = np.where(shares >= 0, 1 - shares, np.inf)
+    return _page(colors, _ranked(colors, distances, replace(window, within=1 - HARMONY_SHARE + _ROUNDING)))
 
 
-def has_no_hue(query: RGBAImage) -> bool:
-    """Say whether a picture has too little colour for a complement."""
-    return bool(is_grey(hue_histogram(query)))
+def query_hues(query: RGBAImage, wheel: Wheel) -> NDArray[np.float32]:
+    """Return the hue histogram of a query on a wheel, made as those of the library are."""
+    if wheel is Wheel.oklch:
+        colors = palette(query)
+        return np.asarray(oklch_histograms(colors.lab[None], colors.weights[None], HUE_BINS)[0])
+    histogram = hue_histogram(query)
+    return ryb_histograms(histogram) if wheel is Wheel.ryb else histogram
 
 
-def _stored_palette(record: ColorRecord) -> Palette:
-    return Palette(record.palette_lab.astype(np.float32), record.palette_weights.astype(np.float32))
+def has_no_hue(query: RGBAImage, wheel: Wheel = Wheel.hsv) -> bool:
+    """Say whether a picture has too little colour for any harmony."""
+    return bool(is_grey(query_hues(query, wheel)))
 
 
-def _layouts(records: Sequence[ColorRecord]) -> FloatArray:
-    return np.stack([record.layout for record in records])
+def warm_up() -> None:
+    """Ask everything once of a few made-up pictures, so that all is compiled before somebody waits."""
+    rng = np.random.default_rng(0)
+    pictures = np.append(rng.integers(0, 256, (80, 8, 8, 3)), np.full((80, 8, 8, 1), 255), axis=-1).astype(np.uint8)
+    columns = ColorColumns(
+        ids=np.arange(80),
+        of_subject=np.ones(80, np.bool_),
+        lab=rng.uniform(0, 60, (80, 8, 3)).astype(np.float32),
+        weights=np.full((80, 8), 1 / 8, np.float32),
+        hue_histograms=np.stack([hue_histogram(picture) for picture in pictures]),
+    )
+    colors = snapshot_of(columns, np.stack([color_layout(picture) for picture in pictures]))
+    query, window = picture_query(pictures[0]), Window(k=5)
+    similar_by_palette(colors, query, window)
+    similar_by_palette(colors, replace(query, anything=0.5), window)
+    similar_main_color(colors, query.lab[0], window)
+    similar_by_layout(colors, pictures[0], window)
+    for wheel in Wheel:
+        harmonious_by_palette(colors, pictures[0], window, wheel=wheel)
+    harmonious_by_layout(colors, pictures[0], window)
 
 
-def _ranked(records: Sequence[ColorRecord], distances: FloatArray, *, within: float) -> list[ColorMatch]:
-    """Order by (distance, id), so that pages are stable; what is not comparable (inf) is left out."""
+def _layouts(colors: ColorSnapshot) -> LayoutColumns:
+    if colors.layouts is None:
+        raise ValueError("places can only be compared in a snapshot taken with layouts")
+    return colors.layouts
+
+
+def _ranked(colors: ColorSnapshot, distances: FloatArray, window: Window) -> Ranked:
+    """Rank the rows there are by all their distances; inf is no match."""
+    matching = np.flatnonzero(np.isfinite(distances))
+    ranking = Ranking(colors.ids, window)
+    ranking.add(colors.rows[matching], distances[matching])
+    return ranking.stretch()
+
+
+def _page(colors: ColorSnapshot, ranked: Ranked) -> ColorPage:
     matches = [
-        ColorMatch(record.image_id, float(distance), record.of_subject)
-        for record, distance in zip(records, distances, strict=True)
-        # A share of 0.6 computed as 1 - 0.4 misses the limit by a rounding error.
-        if np.isfinite(distance) and distance <= within + 1e-9
+        ColorMatch(int(colors.ids[row]), float(distance), bool(colors.of_subject[row]))
+        for row, distance in zip(ranked.rows, ranked.distances, strict=True)
     ]
-    return sorted(matches, key=lambda match: (match.distance, match.image_id))
+    return ColorPage(matches, ranked.total, ranked.before)

@@ -255,6 +255,21 @@ class ColorFeatures(Base):
     hue_histogram: Mapped[list[float]]
 
 
+class ColorChange(Base):
+    """The colours of an image came, changed, went or were cleared or restored; without an image, those of any.
+
+    Written by triggers, read by the tables that API processes keep in memory (features.py), pruned after a day.
+    """
+
+    __tablename__ = "color_changes"
+    __table_args__ = (Index(None, "changed_in"), Index(None, "at"))
+
+    id: Mapped[int] = _row_id()
+    changed_in: Mapped[int] = mapped_column(server_default=text("pg_current_xact_id()::text::bigint"))
+    image_id: Mapped[int | None]
+    at: Mapped[datetime] = _now()
+
+
 class ResnetEmbedding(Base):
     """An image's visual vector under one model, in that model's partition. A row that exists is work done."""
 

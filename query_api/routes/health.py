@@ -30,6 +30,7 @@ def readyz(service: ServiceDep) -> dict[str, str | dict[str, str]]:
     """Say that queries can be answered, or 503 with what is missing and, where a person must act, the command."""
     with service.database.session() as session:
         session.execute(sa.select(1))
+    service.require_colors()
     return {"status": "ready", "models": service.models.require_all()}
 
 

@@ -94,6 +94,8 @@ class PaletteColor(BaseModel):
     """One colour of an image's palette."""
 
     hex: str
+    name: str = Field(description="In plain words.", examples=["dark blue"])
+    css_name: str = Field(description="The nearest CSS keyword.", examples=["midnightblue"])
     lab: list[float]
     weight: float = Field(description="Share of the visible pixels.")
 

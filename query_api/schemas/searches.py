@@ -62,10 +62,14 @@ class ColorMatchOut(Match):
 class ColorSearchAnswer(BaseModel):
     """A page of the images whose colours match, nearest first."""
 
-    relation: str = Field(description="`similar`, `complementary`")
-    match: str = Field(description="`palette`: colours wherever they are. `layout`: place against place.")
+    relation: str = Field(description="`similar`, or a harmony: `complementary`, `triadic` ...")
+    match: str = Field(
+        description="`palette`: colours wherever they are. `layout`: place against place. `main`: the heaviest colour."
+    )
     unit: str = Field(description="Of distance.")
-    query_has_no_hue: bool = Field(False, description="A query without colour has no complement.")
+    wheel: str | None = Field(None, description="The circle in which hues were turned.")
+    tolerance: float | None = Field(None, description="How far off still matched: ΔE00, or degrees for a harmony.")
+    query_has_no_hue: bool = Field(False, description="A query without colour is in harmony with nothing.")
     total: int
     results: list[ColorMatchOut]
     next: str | None = Field(description="Pass as `cursor` for the page after; null on the last one.")

@@ -1,19 +1,12 @@
-"""Hues: histograms of painted pictures, and what is complementary."""
+"""Hues: histograms of painted pictures, and what is in harmony with what."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
-from lib.color.harmony import (
-    complementary_distance,
-    complementary_hue,
-    complementary_share,
-    hue_distance,
-    hue_histogram,
-    is_grey,
-)
-from lib.color.layout import color_layout
+from lib.color.harmony import Harmony, harmony_distance, hue_distance, hue_histogram, is_grey
 from lib.color.spaces import srgb_from_hsv
 
 hues = st.floats(0, 360)
@@ -32,11 +25,6 @@ def one_hue(hue):
 def test_hue_distance_is_symmetric_and_at_most_half_a_turn(a, b):
     assert hue_distance(a, b) == hue_distance(b, a)
     assert 0 <= hue_distance(a, b) <= 180
-
-
-@given(hues)
-def test_the_complementary_hue_is_half_a_turn_away(hue):
-    assert hue_distance(hue, complementary_hue(hue)) == pytest.approx(180)
 
 
 @pytest.mark.parametrize(("hue", "index"), [(0, 0), (60, 6), (125, 12), (240, 24), (355, 35)])
@@ -65,55 +53,78 @@ def test_a_colourful_picture_is_not_grey():
     assert not is_grey(one_hue(30))
 
 
+def at(degrees, harmony=Harmony.complementary, query=5, **options):
+    """Return how far pictures of single hues are from harmony with one of hue 5."""
+    return harmony_distance(one_hue(query), np.stack([one_hue(hue) for hue in degrees]), harmony, **options)
+
+
 def test_the_opposite_hue_is_at_zero_and_the_same_hue_at_one():
-    stack = np.stack([one_hue(215), one_hue(35)])
-    np.testing.assert_allclose(complementary_distance(one_hue(35), stack), [0, 1], atol=1e-6)
+    np.testing.assert_allclose(at([185, 5]), [0, 1], atol=1e-6)
 
 
 def test_the_distance_grows_with_the_angle_to_the_opposite_hue():
-    stack = np.stack([one_hue(hue) for hue in (185, 195, 245, 305)])
-    np.testing.assert_allclose(complementary_distance(one_hue(5), stack), [0, 10 / 180, 60 / 180, 120 / 180], atol=1e-6)
+    np.testing.assert_allclose(at([185, 195, 245, 305]), [0, 10 / 180, 60 / 180, 120 / 180], atol=1e-6)
 
 
 def test_the_wheel_closes():
     """185° off 0° by 10° either way round."""
-    stack = np.stack([one_hue(355), one_hue(15)])
-    np.testing.assert_allclose(complementary_distance(one_hue(185), stack), [10 / 180, 10 / 180], atol=1e-6)
+    np.testing.assert_allclose(at([355, 15], query=185), [10 / 180, 10 / 180], atol=1e-6)
 
 
-def test_a_grey_picture_complements_nothing():
+@pytest.mark.parametrize(
+    ("harmony", "hues"),
+    [
+        (Harmony.complementary, [185]),
+        (Harmony.analogous, [335, 35]),
+        (Harmony.triadic, [125, 245]),
+        (Harmony.split_complementary, [155, 215]),
+        (Harmony.tetradic, [95, 185, 275]),
+        (Harmony.monochrome, [5]),
+    ],
+)
+def test_a_harmony_is_met_at_its_angles_alone_and_together(harmony, hues):
+    np.testing.assert_allclose(at(hues, harmony), 0, atol=1e-6)
+    together = np.mean([one_hue(hue) for hue in hues], axis=0)
+    np.testing.assert_allclose(harmony_distance(one_hue(5), together[None], harmony), 0, atol=1e-6)
+    others = [hue for hue in range(5, 365, 10) if min(hue_distance(hue, each) for each in hues) >= 10]
+    assert at(others, harmony).min() > 9 / 180
+
+
+def by_linear_program(one, other):
+    """Return the transport cost between histograms on a circle, in bins."""
+    bins = len(one)
+    apart = np.abs(np.subtract.outer(np.arange(bins), np.arange(bins)))
+    cost = np.minimum(apart, bins - apart)
+    sums = np.vstack([np.kron(np.eye(bins), np.ones(bins)), np.kron(np.ones(bins), np.eye(bins))])
+    return linprog(cost.ravel(), A_eq=sums, b_eq=np.concatenate([one, other])).fun
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_distance_is_the_optimum_that_a_linear_program_finds(seed):
+    rng = np.random.default_rng(seed)
+    query, other = rng.dirichlet(np.full(12, 0.3), 2)
+    expected = min(
+        by_linear_program(np.mean(some, axis=0), other)
+        for some in ([np.roll(query, 4)], [np.roll(query, 8)], [np.roll(query, 4), np.roll(query, 8)])
+    )
+    assert harmony_distance(query, other[None], Harmony.triadic)[0] == pytest.approx(expected / 6, abs=1e-6)
+
+
+@pytest.mark.parametrize("harmony", list(Harmony))
+def test_what_is_ruled_out_early_is_what_lies_beyond(harmony):
+    stack = np.random.default_rng(7).dirichlet(np.full(36, 0.1), 400) * 0.5
+    everything = harmony_distance(stack[0], stack, harmony)
+    near = harmony_distance(stack[0], stack, harmony, within=0.2)
+    np.testing.assert_array_equal(near, np.where(everything <= 0.2, everything, np.inf))
+    assert 0 < np.isfinite(near).sum() < 400
+
+
+def test_a_grey_picture_is_in_harmony_with_nothing():
     grey = np.zeros(36)
-    assert complementary_distance(one_hue(0), np.stack([grey])).tolist() == [1.0]
-    assert complementary_distance(grey, np.stack([one_hue(0)])).tolist() == [1.0]
+    assert harmony_distance(one_hue(0), np.stack([grey])).tolist() == [np.inf]
+    assert harmony_distance(grey, np.stack([one_hue(0)])).tolist() == [np.inf]
 
 
-def test_an_odd_number_of_bins_is_refused():
-    with pytest.raises(ValueError, match="even"):
-        complementary_distance(np.ones(35), np.ones((1, 35)))
-
-
-def layouts(*pictures):
-    return np.stack([color_layout(picture) for picture in pictures])
-
-
-def test_the_share_follows_the_forty_degree_rule():
-    stack = layouts(painted(200), painted(237), painted(243), painted(20))
-    assert complementary_share(color_layout(painted(20)), stack).tolist() == [1, 1, 0, 0]
-
-
-def test_the_share_counts_places():
-    picture = painted(200)
-    picture[:2] = painted(20)[:2]
-    assert complementary_share(color_layout(painted(20)), layouts(picture))[0] == pytest.approx(0.75)
-
-
-def test_grey_places_count_but_never_match():
-    picture = painted(200)
-    picture[:4] = (128, 128, 128, 255)
-    assert complementary_share(color_layout(painted(20)), layouts(picture))[0] == pytest.approx(0.5)
-
-
-def test_places_transparent_in_one_do_not_count():
-    picture = painted(200)
-    picture[:4, :, 3] = 0
-    assert complementary_share(color_layout(painted(20)), layouts(picture)).tolist() == [1.0]
+def test_bins_that_cannot_be_turned_are_refused():
+    with pytest.raises(ValueError, match="cannot be turned"):
+        harmony_distance(np.ones(35), np.ones((1, 35)))
