@@ -12,6 +12,7 @@ from lib.storage.library import Library
 from lib.storage.requests import mark_launched, queued_requests
 from lib.storage.tables import JobRequest
 from orchestration import jobs
+from orchestration.interrupted_crawls import interrupted_crawl_sensor
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
 from orchestration.resources import LibraryResource
@@ -99,5 +100,5 @@ maintain_nightly = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 
-ALL_SENSORS = [automation, pending_work_sensor, scrape_request_sensor]
+ALL_SENSORS = [automation, pending_work_sensor, scrape_request_sensor, interrupted_crawl_sensor]
 ALL_SCHEDULES = [scrape_daily, maintain_nightly]
