@@ -83,9 +83,9 @@ class Processes:
             self.require_alive([name])
         log.warning("process_died", name=name, code=child.returncode)
 
-    def start_again(self, name: str) -> None:
+    def start_again(self, name: str) -> subprocess.Popen[bytes]:
         """Start a process by the command that it was started with."""
-        self.start(name, *self._commands[name], python=False)
+        return self.start(name, *self._commands[name], python=False)
 
     def log_path(self, name: str) -> Path:
         """Return where the output of a process goes."""

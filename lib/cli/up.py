@@ -21,7 +21,7 @@ from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.home_lock import is_supervised, only_supervisor
 from lib.cli.models import missing_weights
-from lib.cli.processes import Processes
+from lib.cli.processes import Processes, ProcessFailed
 from lib.cli.sources import upsert_sources_file
 from lib.errors import DatabaseUnavailable
 from lib.settings import Settings
@@ -159,12 +159,12 @@ def answers(url: str) -> bool:
 
 def wait_for(processes: Processes, library: Library, name: str, ready: Callable[[], bool], *, timeout_s: float) -> None:
     """Wait until ``ready()``, starting again what dies meanwhile. Raises ProcessFailed."""
-
-    def is_ready() -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not ready():
         keep_alive(processes, library)
-        return ready()
-
-    processes.wait_until(is_ready, name=name, timeout_s=timeout_s)
+        if time.monotonic() > deadline:
+            raise ProcessFailed(f"{name} was not ready within {timeout_s:.0f} s:\n{processes.tail(name)}")
+        time.sleep(0.1)
 
 
 def watch(processes: Processes, library: Library) -> None:

@@ -18,7 +18,7 @@ from demo import ledger
 from lib.cli.ports import free_port
 from tests.prove import verdict, victims
 from tests.prove.cycle import Cycle, Outcome
-from tests.prove.product import Product, run_to_the_end, site_process
+from tests.prove.product import RUN_TIMEOUT_S, Product, run_to_the_end, site_process
 from tests.prove.table import Results
 from tests.prove.verdict import Reference
 from tests.prove.victims import TREE, VICTIMS
@@ -200,7 +200,7 @@ def _killed_in_a_run(product: Product, victim: str, choice: random.Random) -> bo
                 time.sleep(choice.uniform(0, 3))
             hit = bool(victims.kill(product.home, victim, choice))
         time.sleep(0.05)
-    running.wait(300)
+    running.wait(RUN_TIMEOUT_S)
     return hit
 
 
@@ -219,7 +219,7 @@ def two_pipelines(proof: Proof, tries: int) -> None:
         for name in ("first", "second"):
             both.append(product.command("run", "scrape", "derive", log=name))
             time.sleep(choice.uniform(0, 6))
-        codes = [running.wait(300) for running in both]
+        codes = [running.wait(RUN_TIMEOUT_S) for running in both]
         troubles = [f"exit codes {codes}"] if any(codes) else verdict.differences(product, proof.reference)
         proof.say(f"two pipelines {number}: exit codes {codes}")
         report(proof, f"two pipelines at once: {SAME}", troubles)

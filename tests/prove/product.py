@@ -32,6 +32,7 @@ OPEN_RUNS = (
 )
 REQUEST_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 60.0
+RUN_TIMEOUT_S = 900.0
 
 
 class DatabaseAway(Exception):
@@ -170,4 +171,4 @@ def _serves(port: int) -> bool:
 
 def run_to_the_end(product: Product, jobs: Sequence[str] = ("scrape", "derive"), *, log: str = "run") -> int:
     """Run jobs as ``vitrine run`` does and return the exit code."""
-    return product.command("run", *jobs, log=log).wait(300)
+    return product.command("run", *jobs, log=log).wait(RUN_TIMEOUT_S)

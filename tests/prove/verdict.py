@@ -51,7 +51,7 @@ def differences(product: Product, reference: Reference) -> list[str]:
     """Return every way in which the library is not what it should be; an empty list is the proof."""
     with open_library(Settings(home=product.home)):
         return [
-            *_of_tables(snapshot(product.home, product.site_port), reference.library),
+            *differing_tables(snapshot(product.home, product.site_port), reference.library),
             *_of_answers(product),
             *_of_files(product.home),
             *_of_site_log(product, reference.site_log),
@@ -74,7 +74,8 @@ def _of_requests(product: Product) -> Iterable[str]:
     yield from (f"request {request} was acknowledged and is gone" for request in set(product.acknowledged) - known)
 
 
-def _of_tables(library: Snapshot, reference: Snapshot) -> Iterable[str]:
+def differing_tables(library: Snapshot, reference: Snapshot) -> Iterable[str]:
+    """Yield what each table lacks and has too much."""
     for table, rows in reference.items():
         if library[table] != rows:
             lacking = [row for row in rows if row not in library[table]]
