@@ -129,6 +129,7 @@ PAGES: dict[str, str | Handler] = {
     "/robots.txt": answer(body=b"User-agent: *\nDisallow: /private/\n"),
     "/scrolling": SCROLLING,
     "/endless": ENDLESS,
+    "/calling": "<script>fetch('/feed?n=7')</script>" + ENDLESS,
     "/load-more": LOAD_MORE % "Load more",
     "/load-more-named": LOAD_MORE.replace('id="b"', 'id="b" class="btn show-more"') % "Another box",
     "/kinds": KINDS,
@@ -334,15 +335,13 @@ def test_a_page_at_which_three_browsers_died_is_given_up_and_the_next_visit_has_
 
 async def visit_with_deaths(stage, deaths, *, scroll_limit):
     """Visit a long page and kill -9 its browser so many times in the middle."""
-    visit = asyncio.create_task(stage.browser.visit(stage.site.url("/endless"), stage.rules(scroll_limit=scroll_limit)))
-    killed: set[int] = set()
+    visit = asyncio.create_task(stage.browser.visit(stage.site.url("/calling"), stage.rules(scroll_limit=scroll_limit)))
     for _ in range(deaths):
-        while not (fresh := set(browser_processes()) - killed):
+        calls = stage.site.paths.count("/feed?n=7")
+        while stage.site.paths.count("/feed?n=7") == calls:  # the page's script runs
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
-        for process in fresh:
+        for process in browser_processes():
             os.kill(process, signal.SIGKILL)
-        killed |= fresh
     return await visit
 
 
