@@ -4,6 +4,7 @@ import argparse
 import random
 import sys
 import time
+from pathlib import Path
 
 from rich.console import Console
 
@@ -24,6 +25,9 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all of them by default")
     parser.add_argument("--tries", type=int, default=10, help="how often each victim dies (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="repeats an earlier choice")
+    parser.add_argument(
+        "--root", type=Path, help="where to make the libraries; what is undisturbed there is used again"
+    )
     wanted = parser.parse_args()
     console = Console(width=110)
     started = time.monotonic()
@@ -32,7 +36,7 @@ def main() -> int:
         console.print(f"[{time.monotonic() - started:6.0f} s] {text}", markup=False, highlight=False, soft_wrap=True)
 
     say(f"SEED={wanted.seed} TRIES={wanted.tries}")
-    with matrix.proof(wanted.seed, say) as proof:
+    with matrix.proof(wanted.seed, say, wanted.root) as proof:
         for part in wanted.parts or PARTS:
             PARTS[part](proof, wanted.tries)
     console.print(proof.results.table())

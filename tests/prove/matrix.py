@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from demo import ledger
-from lib.cli.ports import free_port
+from demo.run import kept_port
 from tests.prove import verdict, victims
 from tests.prove.cycle import Cycle, Outcome
 from tests.prove.product import RUN_TIMEOUT_S, Product, run_to_the_end, site_process
@@ -49,27 +49,42 @@ class Proof:
 
     def product(self, name: str) -> Product:
         """Return a new library of that name."""
+        shutil.rmtree(self.root / name, ignore_errors=True)  # of an earlier proof in this folder
         return Product(self.root / name, self.reference.site_port)
 
 
 @contextmanager
-def proof(seed: int, say: Callable[[str], None]) -> Iterator[Proof]:
-    """Serve the small site, make the undisturbed library, and yield both; the folder stays if anything failed."""
-    root = Path(tempfile.mkdtemp(prefix="vitrine-prove-"))
-    root.chmod(0o755)  # the database server's own user passes through
-    log = root / "site.jsonl"
-    with site_process(log, free_port()) as port:
-        undisturbed = Product(root / "undisturbed", port)
-        if code := run_to_the_end(undisturbed):
-            raise RuntimeError(f"the undisturbed run ended with {code}: see {undisturbed.home}")
-        made = Proof(root, seed, Reference(snapshot(undisturbed.home, port), port, log), say)
-        if found := verdict.differences(undisturbed, made.reference):
-            raise RuntimeError(f"the undisturbed library is wrong: {found}")
-        yield made
-    if made.results.has_failures:
-        say(f"SEED={seed}; libraries and logs are kept in {root}")
-    else:
-        shutil.rmtree(root)
+def proof(seed: int, say: Callable[[str], None], root: Path | None = None) -> Iterator[Proof]:
+    """Serve the small site, make the undisturbed library, and yield both.
+
+    In a ``root`` of one's own the undisturbed library of an earlier proof is used again, and all stays; without one,
+    the folder stays if anything failed.
+    """
+    folder = root or Path(tempfile.mkdtemp(prefix="vitrine-prove-"))
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)  # the database server's own user passes through
+    with site_process(folder / "site.jsonl", kept_port(folder / "site_port")):
+        made = Proof(folder, seed, _reference(folder), say)
+        try:
+            yield made
+        finally:
+            if root is None and not made.results.has_failures:
+                shutil.rmtree(folder)
+            else:
+                say(f"SEED={seed}; libraries and logs are kept in {folder}")
+
+
+def _reference(root: Path) -> Reference:
+    """Return the undisturbed library, made now unless it is there; it must be what the site's answer sheet says."""
+    port, is_made = int((root / "site_port").read_text()), root / "undisturbed.made"
+    undisturbed = Product(root / "undisturbed", port)
+    if not is_made.exists() and (code := run_to_the_end(undisturbed)):
+        raise RuntimeError(f"the undisturbed run ended with {code}: see {undisturbed.home}")
+    reference = Reference(snapshot(undisturbed.home, port), port, root / "site.jsonl")
+    if found := verdict.differences(undisturbed, reference):
+        raise RuntimeError(f"the undisturbed library is wrong: {found}")
+    is_made.touch()
+    return reference
 
 
 @contextmanager

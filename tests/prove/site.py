@@ -29,7 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 COPY = next(copy for copy in COPIES if copy.of == "owl" and not copy.reencoded)
 OPTED_OUT = "squirrel-c"
-BROKEN = {"/odd/lost.jpg": "http_404", "/odd/corrupt.jpg": "undecodable"}
+BROKEN = {"/odd/lost.jpg": "http_404", "/odd/corrupt.jpg": "truncated"}
 ROBOTS = b"User-agent: *\nDisallow: /private/\n"
 
 

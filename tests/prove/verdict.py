@@ -24,7 +24,7 @@ TAKEN = "SELECT url, sha256 FROM image_urls JOIN images ON images.id = image_id 
 REFUSED = "SELECT url, reason FROM image_urls WHERE status IN ('failed', 'refused') AND cleared_in IS NULL"
 FRONTIER = "SELECT count(*) FROM frontier"
 LEASED = "SELECT stage, count(*) FROM stage_results WHERE status NOT IN ('ok') GROUP BY stage"
-UNSERVED = "SELECT id FROM job_requests WHERE state = 'queued'"
+UNSERVED = "SELECT id FROM scrape_requests WHERE state = 'queued'"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def ended_complete(product: Product) -> bool:
 def _of_requests(product: Product) -> Iterable[str]:
     """Compare with what the API acknowledged to us."""
     unserved = {row[0] for row in product.rows("vitrine", UNSERVED)} & set(product.acknowledged)
-    known = {row[0] for row in product.rows("vitrine", "SELECT id FROM job_requests")}
+    known = {row[0] for row in product.rows("vitrine", "SELECT id FROM scrape_requests")}
     yield from (f"request {request} was acknowledged and not served" for request in unserved)
     yield from (f"request {request} was acknowledged and is gone" for request in set(product.acknowledged) - known)
 
