@@ -4,7 +4,9 @@ PYTHON := .venv/bin/python
 PROFILE ?= packaged
 CLAIMS := download decode matting copy pipeline memory
 
-.PHONY: demo up test check install install-dev bench screenshots lock clean
+TRIES ?= 10
+
+.PHONY: demo up test prove-pipeline check install install-dev bench screenshots lock clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
@@ -14,6 +16,9 @@ up: install ## keep a library running: API on 8004, Dagster UI on 3000, until Ct
 
 test: check ## everything that CI checks
 	$(PYTHON) -m pytest
+
+prove-pipeline: install-dev ## kill everything at random moments; TRIES= how often, SEED= again, PARTS= of alone together tree runs two
+	$(PYTHON) -m tests.prove --tries $(TRIES) $(if $(SEED),--seed $(SEED)) $(PARTS)
 
 check: install-dev
 	$(PYTHON) -m ruff format --check .

@@ -24,7 +24,7 @@ from lib.cli.environment import process_environment
 from lib.cli.models import fetch_weights
 from lib.cli.processes import Processes, ProcessFailed
 from lib.cli.sources import upsert_sources
-from lib.cli.up import DEMO_HOME, SITE_PORT_FILE, start_api, start_demo_site
+from lib.cli.up import DEMO_HOME, SITE_PORT_FILE, reconcile, start_api, start_demo_site
 from lib.errors import InsufficientSpace
 from lib.models.registry import STAGE_OF_ROLE
 from lib.scraping.site import Site
@@ -68,7 +68,7 @@ def run(profile: Profile) -> None:
     with open_library(settings) as library, _processes(library) as processes:
         start_demo_site(processes, settings)
         upsert_sources(library, [Site.model_validate(demo_source(site_port))])
-        start_api(processes, settings)
+        start_api(processes, library)
         materialized = _materialize(library, processes)
         answers = ask_all(f"http://127.0.0.1:{settings.api_port}", home / "answers", processes.require_alive)
         _print_stages(library, materialized)
@@ -136,7 +136,7 @@ def _processes(library: Library) -> Iterator[Processes]:
 
 def _materialize(library: Library, processes: Processes) -> dict[str, dict[str, Any]]:
     """Materialise everything through Dagster in a process of its own, showing how far it is."""
-    processes.start("reconcile", "orchestration.reconcile").wait()
+    reconcile(processes, library.settings, beside_others=True)
     output = library.settings.home_path / "logs" / "materialized.jsonl"
     # Thumbnails in the metadata are for later, when `make up` serves them on its usual port.
     processes.environment["VITRINE_API_PORT"] = str(Settings().api_port)

@@ -7,6 +7,7 @@ materialisation is one line of JSON on standard output, and nothing else is; log
 import argparse
 import json
 import sys
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ import dagster as dg
 
 from lib import logs
 from lib.settings import Settings
+from lib.storage import ledger
+from lib.storage.library import open_library
 from orchestration.definitions import defs
 from orchestration.jobs import ALL_JOBS, DERIVED, NEED_RANGE
 from orchestration.partitions import ALL_BUCKETS_TAGS, BUCKET_KEYS
@@ -27,12 +30,16 @@ def execute(
     ``tags`` name the range of buckets, for jobs that have any; ``force`` computes again what is there.
     """
     definition = defs.resolve_job_def(job)
-    result = definition.execute_in_process(
-        instance=instance,
-        tags=dict(tags) if job in NEED_RANGE else {},
-        run_config=_forced(definition) if force else None,
-        raise_on_error=False,
-    )
+    run_id = str(uuid.uuid4())
+    # Held before Dagster hears of the run: a reconciler beside us must not take it for a dead one.
+    with open_library(Settings()) as library, ledger.running(library.database, run_id):
+        result = definition.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            tags=dict(tags) if job in NEED_RANGE else {},
+            run_config=_forced(definition) if force else None,
+            raise_on_error=False,
+        )
     printed: set[str] = set()
     for event in result.get_asset_materialization_events():
         name = event.step_materialization_data.materialization.asset_key.to_user_string()

@@ -2,9 +2,10 @@
 
 A run holds an advisory lock for as long as it lives. Dagster notices a worker that dies alone, but when the worker, the
 code server and the daemon die together the run stays STARTED and the next one QUEUED; the free lock tells the truth.
-``python -m orchestration.reconcile`` does it once, before anything else starts.
+``python -m orchestration.reconcile`` does it once, before anything else starts (``--patient``: beside others).
 """
 
+import argparse
 import time
 
 import dagster as dg
@@ -18,7 +19,13 @@ from lib.storage.library import open_library
 
 GRACE_S = 60.0  # from STARTED to the lock a run imports its code
 log = structlog.get_logger()
-OPEN_STATUSES = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+# NOT_STARTED: its launcher died between writing it down and queueing it. QUEUED runs are the daemon's to start.
+OPEN_STATUSES = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, grace_s: float = GRACE_S) -> list[str]:
@@ -40,7 +47,10 @@ def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, grace_s: fl
 
 
 def main() -> None:
-    """End the dead runs of this library; nothing of it runs yet, so there is nobody to be patient with."""
+    """End the dead runs of this library; where nothing of it runs yet, there is nobody to be patient with."""
+    parser = argparse.ArgumentParser(prog="python -m orchestration.reconcile", description=__doc__)
+    parser.add_argument("--patient", action="store_true", help="spare the young: others may be starting runs")
+    grace_s = GRACE_S if parser.parse_args().patient else 0.0
     settings = Settings()
     logs.configure(settings.log_level, file=settings.home_path / "logs" / "reconcile.log")
     with (
@@ -48,7 +58,7 @@ def main() -> None:
         dg.DagsterInstance.get() as instance,
         library.database.session() as session,
     ):
-        end_dead_runs(instance, session, grace_s=0.0)
+        end_dead_runs(instance, session, grace_s=grace_s)
 
 
 if __name__ == "__main__":

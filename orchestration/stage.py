@@ -122,12 +122,19 @@ def _open(library: Library, work: ledger.Work, *, force: bool) -> None:
 
 
 def _run_model(library: Library, stage: Stage[Any], work: ledger.Work, report: StageReport) -> None:
-    worker: Worker[Any] | None = None  # loaded only when there is something to do
+    if not _is_due(library, work):
+        return
+    # Before anything is claimed: a process that dies of loading its model must not count against a picture.
+    worker = stage.load(library, model_by_spec_id(work.spec_id))
     while claims := _claim(library, work, stage.batch_size):
         with _leased(library, work, claims):
-            worker = worker or stage.load(library, model_by_spec_id(work.spec_id))
             for claim in _keep(library, worker, work, list(_outcomes(library, worker, claims))):
                 report.add(claim)
+
+
+def _is_due(library: Library, work: ledger.Work) -> bool:
+    with library.database.session() as session:
+        return ledger.due_count(session, work) > 0
 
 
 def _claim(library: Library, work: ledger.Work, limit: int) -> list[ledger.Claim]:

@@ -14,6 +14,7 @@ from lib.storage.library import Library
 from lib.storage.requests import mark_launched, queued_requests
 from lib.storage.tables import JobRequest
 from orchestration import jobs, source_schedules
+from orchestration.interrupted_crawls import interrupted_crawl_sensor
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
 from orchestration.resources import REQUEST_TAG, LibraryResource
@@ -130,5 +131,11 @@ maintain_nightly = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 
-ALL_SENSORS = [automation, pending_work_sensor, scrape_request_sensor, source_schedule_sensor]
+ALL_SENSORS = [
+    automation,
+    pending_work_sensor,
+    scrape_request_sensor,
+    source_schedule_sensor,
+    interrupted_crawl_sensor,
+]
 ALL_SCHEDULES = [scrape_daily, maintain_nightly]

@@ -1,11 +1,15 @@
 """Ports on loopback: free ones, taken ones and who holds them."""
 
 import socket
+import time
 from contextlib import closing
+from pathlib import Path
 
 import psutil
 
 from lib.errors import ConfigurationError
+
+LEFTOVER_PATIENCE_S = 20.0
 
 
 def is_free(port: int) -> bool:
@@ -30,13 +34,16 @@ def free_port() -> int:
 def holder(port: int) -> str:
     """Return who listens on ``port``, as far as the system tells us."""
     try:
-        connections = psutil.net_connections("tcp")
+        return _describe(_holder_pid(port))
     except psutil.AccessDenied:
         return "another user's process"
-    for connection in connections:
+
+
+def _holder_pid(port: int) -> int | None:
+    for connection in psutil.net_connections("tcp"):
         if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
-            return _describe(connection.pid)
-    return "another process"
+            return connection.pid
+    return None
 
 
 def _describe(pid: int | None) -> str:
@@ -48,7 +55,24 @@ def _describe(pid: int | None) -> str:
         return f"pid {pid}"
 
 
-def require_free(port: int, *, what: str, remedy: str) -> None:
-    """Raise ConfigurationError, naming the holder, when ``port`` is taken."""
-    if not is_free(port):
-        raise ConfigurationError(f"port {port}, wanted for {what}, is held by {holder(port)}; end that, or {remedy}")
+def require_free(port: int, *, what: str, remedy: str, home: Path | None = None) -> None:
+    """Raise ConfigurationError, naming the holder, when ``port`` is taken.
+
+    A holder that works on ``home`` is what a killed supervisor left, already told to end: it is given some seconds.
+    """
+    deadline = time.monotonic() + (LEFTOVER_PATIENCE_S if home is not None else 0)
+    while not is_free(port):
+        if home is None or time.monotonic() > deadline or not _works_on(home, _holder_pid(port)):
+            raise ConfigurationError(
+                f"port {port}, wanted for {what}, is held by {holder(port)}; end that, or {remedy}"
+            )
+        time.sleep(0.1)
+
+
+def _works_on(home: Path, pid: int | None) -> bool:
+    try:
+        return pid is None or psutil.Process(pid).environ().get("VITRINE_HOME") == str(home)
+    except psutil.NoSuchProcess:
+        return True  # it ended meanwhile
+    except psutil.Error:
+        return False

@@ -23,6 +23,8 @@ from lib.errors import VitrineError
 log = structlog.get_logger()
 PR_SET_PDEATHSIG = 1
 STOP_TIMEOUT_S = 15.0
+MAX_DEATHS = 5
+DEATHS_WINDOW_S = 120.0
 
 
 class ProcessFailed(VitrineError):
@@ -36,6 +38,8 @@ class Processes:
         self._log_folder = log_folder
         self.environment = {**os.environ, **environment}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, tuple[str, ...]] = {}
+        self._deaths: dict[str, list[float]] = {}
         self.stop_timeout_s = STOP_TIMEOUT_S
         log_folder.mkdir(parents=True, exist_ok=True)
 
@@ -47,7 +51,8 @@ class Processes:
         With ``stdout`` its standard output replaces that file, and the log keeps the rest.
         """
         logs.bound_size(self.log_path(name))
-        command = [sys.executable, "-m", *arguments] if python else list(arguments)
+        command = (sys.executable, "-m", *arguments) if python else arguments
+        self._commands[name] = command
         with ExitStack() as files:
             log_file = files.enter_context(self.log_path(name).open("ab"))
             child = subprocess.Popen(
@@ -61,6 +66,28 @@ class Processes:
             )
         self._children[name] = child
         return child
+
+    def has_ended(self, name: str) -> bool:
+        """Return whether a process has been started and has ended by itself."""
+        return name in self._children and self._children[name].poll() is not None
+
+    def bury(self, name: str) -> None:
+        """End what a dead process left of its own (its group), before another takes its place.
+
+        Raises ProcessFailed, with the end of its log, if it died ``MAX_DEATHS`` times within ``DEATHS_WINDOW_S``: then
+        starting it again does not help.
+        """
+        child = self._children[name]
+        _signal_group(child, signal.SIGKILL)
+        now = time.monotonic()
+        self._deaths[name] = [*(death for death in self._deaths.get(name, []) if death > now - DEATHS_WINDOW_S), now]
+        if len(self._deaths[name]) >= MAX_DEATHS:
+            self.require_alive([name])
+        log.warning("process_died", name=name, code=child.returncode)
+
+    def start_again(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a process by the command that it was started with."""
+        return self.start(name, *self._commands[name], python=False)
 
     def log_path(self, name: str) -> Path:
         """Return where the output of a process goes."""

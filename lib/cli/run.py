@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lib.cli.environment import process_environment
 from lib.cli.processes import Processes
 from lib.cli.sources import upsert_sources_file
-from lib.cli.up import start_demo_site, with_demo_site
+from lib.cli.up import reconcile, start_demo_site, with_demo_site
 from lib.settings import Settings
 from lib.storage.library import open_library
 
@@ -21,7 +21,7 @@ def run(settings: Settings, jobs: Sequence[str], *, buckets: str, force: bool) -
         environment = process_environment(settings, library.urls)
         with Processes(settings.home_path / "logs", environment) as processes:
             start_demo_site(processes, settings)
-            processes.start("reconcile", "orchestration.reconcile").wait()
+            reconcile(processes, settings, beside_others=True)
             command = [sys.executable, "-m", "orchestration.execute", *jobs, "--buckets", buckets]
             command += ["--force"] if force else []
             return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode

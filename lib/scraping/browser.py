@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import structlog
+
 from lib.errors import FetchFailed, FetchRefused
 from lib.scraping.chromium import Chromium
 from lib.scraping.download import Dependency, Fetcher, Response
@@ -28,6 +30,7 @@ from lib.scraping.site import Site
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
+log = structlog.get_logger()
 __all__ = ["Dependency", "FoundImage", "PageBrowser", "PageFindings", "find_browser", "unchanged"]
 
 MAX_DOCUMENT_BYTES = 20_000_000
@@ -37,6 +40,8 @@ LOAD_LIMIT_S = 15.0
 ADVANCE_LIMIT_S = 60.0  # scrolling stops here and what was found counts
 VISIT_LIMIT_S = 120.0  # a page whose scripts never yield is given up here
 SETTLE_LIMIT_S = 10.0
+BROWSERS_PER_PAGE = 3
+CRASHED = "crashed"  # Playwright's word when the process that renders a page is gone and the browser lives on
 QUIET_S = (0.1, 0.35)  # before the first look, and before deciding that nothing more comes
 
 
@@ -85,15 +90,14 @@ class PageBrowser:
         FetchRefused
             Those of :meth:`Fetcher.get` for the page itself, ``robots``, and ``not_a_page`` when it is no HTML.
         FetchFailed
-            Those of :meth:`Fetcher.get`; ``browser_crashed``, ``page_failed`` and ``page_hung``, after which the next
-            visit has a new browser.
+            Those of :meth:`Fetcher.get`; ``page_failed`` and ``page_hung``, after which the next visit has a new
+            browser; ``browser_crashed`` for a page at which three browsers died.
         ConfigurationError
             If the browser cannot be started.
         """
         document = await self._document(url, site)
-        rendering = Rendering(self._fetcher, self._robots, site, document, [document_dependency(url, document)])
         async with self._turn:
-            page = await self._render(rendering)
+            page, rendering = await self._rendered(url, site, document)
         values = [*document.headers.getall("X-Robots-Tag", []), *self._meta_robots(page)]
         robot = self._robots.robot
         links = [] if forbids_following(values, robot) else links_to_follow(page, site, rendering.sent_to)
@@ -122,6 +126,21 @@ class PageBrowser:
         addressed = ("robots", self._robots.robot.lower())
         return [meta["content"] for meta in page["metas"] if meta["name"] in addressed]
 
+    async def _rendered(self, url: str, site: Site, document: Response) -> tuple[dict[str, Any], Rendering]:
+        """Render a page; a browser that dies meanwhile is our loss, not the page's, so a new one starts over."""
+        for _ in range(BROWSERS_PER_PAGE - 1):
+            try:
+                return await self._render_once(url, site, document)
+            except FetchFailed as error:
+                if error.reason != "browser_crashed":
+                    raise
+                log.warning("browser_crashed", url=url, detail=error.detail)
+        return await self._render_once(url, site, document)
+
+    async def _render_once(self, url: str, site: Site, document: Response) -> tuple[dict[str, Any], Rendering]:
+        rendering = Rendering(self._fetcher, self._robots, site, document, [document_dependency(url, document)])
+        return await self._render(rendering), rendering
+
     async def _render(self, rendering: Rendering) -> dict[str, Any]:
         from playwright.async_api import Error  # heavy, and only needed where a browser is driven
 
@@ -132,7 +151,8 @@ class PageBrowser:
             await self._chromium.stop()
             raise FetchFailed("page_hung", f"not rendered in {VISIT_LIMIT_S:.0f} s") from error
         except Error as error:
-            reason = "page_failed" if self._chromium.is_alive else "browser_crashed"
+            is_ours = not self._chromium.is_alive or CRASHED in str(error.message)
+            reason = "browser_crashed" if is_ours else "page_failed"
             await self._chromium.stop()
             raise FetchFailed(reason, str(error.message).split("\n")[0]) from error
 

@@ -16,10 +16,12 @@ import structlog
 from lib.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page, Route
+    from playwright.async_api import Browser, BrowserContext, Page, Playwright, Route
 
 PAGES_PER_BROWSER = 50  # a browser that lives longer grows
 CLOSE_LIMIT_S = 5.0
+STARTS = 3
+KILLED = "signal=SIGKILL"  # in Playwright's log of a launch that failed
 VIEWPORT = {"width": 1280, "height": 1600}
 DEAD_PROXY = "http://127.0.0.1:9"
 FLAGS = (
@@ -99,23 +101,33 @@ class Chromium:
         return self._browser
 
     async def _start(self) -> "Browser":
-        from playwright.async_api import Error, async_playwright  # heavy, and only needed where a browser is driven
+        from playwright.async_api import async_playwright  # heavy, and only needed where a browser is driven
 
         is_root = hasattr(os, "geteuid") and os.geteuid() == 0
         if is_root:
             log.warning("the browser runs without its sandbox, which root cannot use")
         async with AsyncExitStack() as stack:
             playwright = await stack.enter_async_context(async_playwright())
-            try:
-                browser = await playwright.chromium.launch(
-                    executable_path=self._program, args=FLAGS, chromium_sandbox=not is_root
-                )
-            except Error as error:
-                reason = str(error.message).split("\n")[0]
-                raise ConfigurationError(f"the browser {self._program} does not start: {reason}") from error
+            browser = await self._launch(playwright, with_sandbox=not is_root)
             stack.push_async_callback(browser.close)
             self._stack = stack.pop_all()
         return browser
+
+    async def _launch(self, playwright: "Playwright", *, with_sandbox: bool) -> "Browser":
+        from playwright.async_api import Error
+
+        starts_left = STARTS
+        while True:
+            starts_left -= 1
+            try:
+                return await playwright.chromium.launch(
+                    executable_path=self._program, args=FLAGS, chromium_sandbox=with_sandbox
+                )
+            except Error as error:
+                if starts_left and KILLED in error.message:
+                    continue  # by whom or for what, it says nothing about the program
+                reason = str(error.message).split("\n")[0]
+                raise ConfigurationError(f"the browser {self._program} does not start: {reason}") from error
 
     async def stop(self) -> None:
         """End the process, if there is one; the next page starts another."""

@@ -137,12 +137,14 @@ def claim(session: Session, work: Work, *, limit: int) -> list[Claim]:
 
 
 def _lock_rows(session: Session, condition: sa.ColumnElement[bool], limit: int) -> list[int]:
-    # The innocent of a crashed batch come before those that have already killed a worker.
+    # The innocent of a crashed batch come before those that a worker died of, the latest death included.
+    died_alone = sa.and_(StageResult.status == "leased", StageResult.lease_size == 1)
+    deaths = StageResult.crashes + sa.case((died_alone, 1), else_=0)
     statement = (
         sa.select(StageResult.image_id)
         .join(Image, Image.id == StageResult.image_id)
         .where(condition)
-        .order_by(StageResult.crashes, StageResult.image_id.desc())
+        .order_by(deaths, StageResult.image_id.desc())
         .limit(limit)
         .with_for_update(of=StageResult, skip_locked=True)
     )
@@ -346,8 +348,8 @@ def sum_of(counts: Iterable[StageCounts]) -> StageCounts:
 
 
 def due_count(session: Session, work: Work) -> int:
-    """Return how many images a run of this stage could work on right now (not waiting for a backoff, not dead)."""
-    inputs = current_inputs(work.stage).subquery()
+    """Return how many images of these buckets a run could work on right now (not waiting for a backoff, not dead)."""
+    inputs = current_inputs(work.stage).where(_in_buckets(work)).subquery()
     same = sa.and_(StageResult.image_id == inputs.c.image_id, _rows_of(work))
     waiting = sa.and_(StageResult.status == "failed", StageResult.next_attempt_at > sa.func.now())
     held = sa.and_(StageResult.status == "leased", _lock_is_held(StageResult.lease_owner))

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from lib.models.registry import ModelSpec, model_specs
 from lib.settings import Profile, Settings
 from lib.storage import models
 from lib.storage.database import Database, DatabaseUrls, database_urls, prepare
 from lib.storage.objects import ObjectStore
+
+NEW_LIBRARY_LOCK = 0x5669_7472_696E_6504
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ def open_library(settings: Settings) -> Iterator[Library]:
 def use_profile_if_new(database: Database, profile: Profile) -> None:
     """Register the models of ``profile`` in a library that has none; which models serve is a fact of the library."""
     with database.session() as session:
+        if models.all_models(session):
+            return
+        # Two processes may open a new library at the same moment.
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(NEW_LIBRARY_LOCK)))
         if not models.all_models(session):
             for spec in default_specs(profile):
                 models.add_model(session, spec)

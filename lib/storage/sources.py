@@ -178,6 +178,12 @@ def mark_left_out(session: Session, source_id: int, url: str) -> None:
     )
 
 
+def interrupted_crawls(session: Session) -> list[str]:
+    """Return the names of the enabled sources whose crawl has begun and not ended."""
+    statement = sa.select(Source.name).where(Source.enabled, sa.exists().where(FrontierUrl.source_id == Source.id))
+    return list(session.scalars(statement.order_by(Source.name)))
+
+
 def close_frontier(session: Session, source_id: int) -> None:
     """End a crawl."""
     session.execute(sa.delete(FrontierUrl).where(FrontierUrl.source_id == source_id))

@@ -1,12 +1,17 @@
-"""A run of a stage in which one picture kills the process: ``python -m tests.orchestration.killer URL HOME RUN_ID``."""
+"""A run of a stage that dies of something: ``python -m tests.orchestration.killer URL HOME RUN_ID [WHAT]``.
+
+``picture`` (the default): one of the pictures does; ``loading``: loading the model does.
+"""
 
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lib.arrays import Embeddings
+from lib.models.registry import ModelSpec
 from lib.settings import Settings
 from lib.storage import ledger
 from lib.storage.database import Database, DatabaseUrls
@@ -27,10 +32,17 @@ class KillerWorker(CountingWorker):
         return super().compute(pictures)
 
 
-def main(url: str, home: str, run_id: str) -> None:
+def load(_library: Library, spec: ModelSpec, *, what: str) -> KillerWorker:
+    """Return the worker, or kill the process."""
+    if what == "loading":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return KillerWorker(spec.spec_id, [])
+
+
+def main(url: str, home: str, run_id: str, what: str = "picture") -> None:
     """Run the stage once."""
     library = Library(Settings(home=Path(home)), Database(url), ObjectStore(Path(home)), DatabaseUrls(url, dagster=""))
-    stage = Stage("clip", 4, lambda _library, spec: KillerWorker(spec.spec_id, []))
+    stage = Stage("clip", 4, partial(load, what=what))
     with ledger.running(library.database, run_id):
         run_stage(library, stage, run_id=run_id, buckets=range(BUCKET_COUNT), force=False)
 

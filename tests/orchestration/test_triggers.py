@@ -53,6 +53,12 @@ def test_a_run_whose_process_is_gone_is_ended(instance: dg.DagsterInstance, libr
     assert statuses == {dead.run_id: dg.DagsterRunStatus.FAILURE, alive.run_id: dg.DagsterRunStatus.STARTED}
 
 
+def test_a_run_that_was_written_down_and_never_queued_is_ended(instance: dg.DagsterInstance, library: Library) -> None:
+    run = instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.NOT_STARTED)
+    with library.database.session() as session:
+        assert end_dead_runs(instance, session, grace_s=0) == [run.run_id]
+
+
 def test_a_young_run_is_given_time_to_import_its_code(instance: dg.DagsterInstance, library: Library) -> None:
     instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.STARTED)
     with library.database.session() as session:

@@ -129,6 +129,7 @@ PAGES: dict[str, str | Handler] = {
     "/robots.txt": answer(body=b"User-agent: *\nDisallow: /private/\n"),
     "/scrolling": SCROLLING,
     "/endless": ENDLESS,
+    "/calling": "<script>fetch('/feed?n=7')</script>" + ENDLESS,
     "/load-more": LOAD_MORE % "Load more",
     "/load-more-named": LOAD_MORE.replace('id="b"', 'id="b" class="btn show-more"') % "Another box",
     "/kinds": KINDS,
@@ -319,20 +320,29 @@ def test_a_page_made_by_posting_shows_its_pictures_but_always_counts_as_changed(
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the browser's processes in /proc")
-def test_after_the_browser_is_killed_the_next_visit_has_a_new_one(stage):
-    async def kill_in_the_middle() -> None:
-        visit = asyncio.create_task(stage.browser.visit(stage.site.url("/endless"), stage.rules(scroll_limit=1000)))
-        while "/endless" not in stage.site.paths[before:] or not browser_processes():
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_page_whose_browser_is_killed_is_rendered_by_another(stage, deaths):
+    findings = stage.runner.run(visit_with_deaths(stage, deaths, scroll_limit=4))
+    assert stage.site.url("/endless/1.jpg") in [image.url for image in findings.images]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the browser's processes in /proc")
+def test_a_page_at_which_three_browsers_died_is_given_up_and_the_next_visit_has_a_new_one(stage):
+    with pytest.raises(FetchFailed, match="browser_crashed"):
+        stage.runner.run(visit_with_deaths(stage, 3, scroll_limit=1000))
+    assert stage.images("/rooms/one/") == ["/rooms/one/relative.jpg"]
+
+
+async def visit_with_deaths(stage, deaths, *, scroll_limit):
+    """Visit a long page and kill -9 its browser so many times in the middle."""
+    visit = asyncio.create_task(stage.browser.visit(stage.site.url("/calling"), stage.rules(scroll_limit=scroll_limit)))
+    for _ in range(deaths):
+        calls = stage.site.paths.count("/feed?n=7")
+        while stage.site.paths.count("/feed?n=7") == calls:  # the page's script runs
+            await asyncio.sleep(0.01)
         for process in browser_processes():
             os.kill(process, signal.SIGKILL)
-        with pytest.raises(FetchFailed, match="browser_crashed"):
-            await visit
-
-    before = len(stage.site.log)
-    stage.runner.run(kill_in_the_middle())
-    assert stage.images("/rooms/one/") == ["/rooms/one/relative.jpg"]
+    return await visit
 
 
 def browser_processes() -> list[int]:

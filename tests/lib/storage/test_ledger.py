@@ -139,6 +139,15 @@ def test_only_the_image_that_kills_alone_dies(database: Database, server_url: st
     assert sorted(states(database).values()) == ["dead", "ok", "ok"]
 
 
+def test_the_image_that_a_worker_died_of_comes_after_the_others_of_its_batch(
+    database: Database, server_url: str, add_image: AddImage
+) -> None:
+    images = [add_image(color) for color in ("red", "green", "blue")]
+    with dead_run(database, server_url, "dead", limit=10), dead_run(database, server_url, "dead-alone", limit=10):
+        order = [claim(database, "heir", limit=1)[0].image_id for _ in images]
+    assert order == [images[1].id, images[0].id, images[2].id]
+
+
 def test_a_zombie_cannot_write(database: Database, server_url: str, add_image: AddImage) -> None:
     add_image("red")
     zombie = claim(database, "zombie")  # holds no lock: as dead as a run whose connection broke

@@ -1,0 +1,49 @@
+"""``python -m tests.prove [--tries 10] [--seed N] [PART ...]``: prove it, print a table; exit 1 if anything failed."""
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.prove import matrix
+
+PARTS = {
+    "alone": matrix.kills_alone,
+    "together": matrix.kills_together,
+    "tree": matrix.kills_of_the_tree,
+    "runs": matrix.kills_of_runs,
+    "two": matrix.two_pipelines,
+}
+
+
+def main() -> int:
+    """Run the parts named on the command line, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all of them by default")
+    parser.add_argument("--tries", type=int, default=10, help="how often each victim dies (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="repeats an earlier choice")
+    parser.add_argument(
+        "--root", type=Path, help="where to make the libraries; what is undisturbed there is used again"
+    )
+    wanted = parser.parse_args()
+    console = Console(width=110)
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"[{time.monotonic() - started:6.0f} s] {text}", markup=False, highlight=False, soft_wrap=True)
+
+    say(f"SEED={wanted.seed} TRIES={wanted.tries}")
+    with matrix.proof(wanted.seed, say, wanted.root) as proof:
+        for part in wanted.parts or PARTS:
+            PARTS[part](proof, wanted.tries)
+    console.print(proof.results.table())
+    if proof.results.drains_s:
+        say(f"slowest: drained {max(proof.results.drains_s):.0f} s, complete {max(proof.results.settles_s):.0f} s")
+    return 1 if proof.results.has_failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""What was proven, how often, and what failed: one row a property."""
+
+from dataclasses import dataclass, field
+
+from rich.table import Table
+
+
+@dataclass
+class Property:
+    """A property under trial."""
+
+    name: str
+    tries: int = 0
+    failed: int = 0
+
+    def count(self, tries: int, *, failed: bool) -> None:
+        """Count tries, all of them as failed if one of them did: they share one library."""
+        self.tries += tries
+        self.failed += tries if failed else 0
+
+
+@dataclass
+class Results:
+    """All properties, in the order in which they were first tried, and the worst times."""
+
+    properties: dict[str, Property] = field(default_factory=dict)
+    drains_s: list[float] = field(default_factory=list)
+    settles_s: list[float] = field(default_factory=list)
+
+    def count(self, name: str, tries: int = 1, *, failed: bool) -> None:
+        """Count tries of a property."""
+        self.properties.setdefault(name, Property(name)).count(tries, failed=failed)
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether anything failed, or nothing was tried."""
+        return not self.properties or any(row.failed for row in self.properties.values())
+
+    def table(self) -> Table:
+        """Return the table to print."""
+        table = Table("property", "tries", "failed")
+        for row in self.properties.values():
+            table.add_row(row.name, str(row.tries), str(row.failed))
+        return table

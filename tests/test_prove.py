@@ -1,0 +1,32 @@
+"""The short form of `make prove-pipeline`: everything killed once while a scrape + derive is under way."""
+
+import pytest
+
+from tests.prove import matrix, verdict
+from tests.prove.victims import VICTIMS
+from tests.snapshot import Snapshot
+
+pytestmark = [pytest.mark.browser, pytest.mark.models, pytest.mark.timeout(1800)]
+SEED = 7
+
+
+def test_whatever_is_killed_the_library_ends_as_if_nothing_had_been() -> None:
+    said: list[str] = []
+    with matrix.proof(SEED, said.append) as proof:
+        matrix.kills_alone(proof, 1)
+        properties = proof.results.properties
+    assert {row.name for row in properties.values() if row.failed} == set(), "\n".join(said)
+    assert {f"kill -9 of {victim} (up): {matrix.SAME}" for victim in VICTIMS} <= set(properties)
+
+
+@pytest.mark.parametrize(
+    ("library", "said"),
+    [
+        ({"images": [("a",)]}, "1 rows instead of 2; lacks [('b',)]"),
+        ({"images": [("a",), ("b",), ("b",)]}, "3 rows instead of 2"),
+        ({"images": [("a",), ("c",)]}, "has [('c',)]"),
+    ],
+)
+def test_the_proof_can_fail(library: Snapshot, said: str) -> None:
+    (difference,) = verdict.differing_tables(library, {"images": [("a",), ("b",)]})
+    assert said in difference
