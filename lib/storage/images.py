@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lib.errors import ImageNotFound
+from lib.storage.image_filters import ImageFilter
 from lib.storage.tables import Image, ImageUrl, Page, Sighting, Source
 
 ADD_IMAGE_LOCK = 0x5669_7472_696E_6503
+EVERY_IMAGE = ImageFilter()
 EXTENSIONS = {
     "PNG": "png",
     "JPEG": "jpg",
@@ -109,9 +111,11 @@ def images_by_id(session: Session, image_ids: Sequence[int]) -> dict[int, Image]
     return {image.id: image for image in rows}
 
 
-def list_images(session: Session, *, after_id: int | None, limit: int) -> list[Image]:
-    """Return up to ``limit`` live images, newest first, that are older than ``after_id``."""
-    statement = sa.select(Image).where(Image.cleared_in.is_(None)).order_by(Image.id.desc()).limit(limit)
+def list_images(
+    session: Session, *, after_id: int | None, limit: int, wanted: ImageFilter = EVERY_IMAGE
+) -> list[Image]:
+    """Return up to ``limit`` live images of those ``wanted``, newest first, that are older than ``after_id``."""
+    statement = sa.select(Image).where(*wanted.conditions()).order_by(Image.id.desc()).limit(limit)
     if after_id is not None:
         statement = statement.where(Image.id < after_id)
     return list(session.scalars(statement))
@@ -122,9 +126,9 @@ def newest_ids(session: Session, limit: int) -> list[int]:
     return [image.id for image in list_images(session, after_id=None, limit=limit)]
 
 
-def count_images(session: Session) -> int:
-    """Return how many live images there are."""
-    return session.scalar(sa.select(sa.func.count()).select_from(Image).where(Image.cleared_in.is_(None))) or 0
+def count_images(session: Session, wanted: ImageFilter = EVERY_IMAGE) -> int:
+    """Return how many live images there are of those ``wanted``."""
+    return session.scalar(sa.select(sa.func.count()).select_from(Image).where(*wanted.conditions())) or 0
 
 
 def sightings_of(session: Session, image_id: int) -> list[SightingRecord]:

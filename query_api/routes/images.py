@@ -19,7 +19,7 @@ from lib.storage.tables import Image
 from query_api.answers import vector_answer
 from query_api.cursors import cursor_after, read_cursor
 from query_api.cutouts import compared_picture, cutout_of
-from query_api.dependencies import ImageId, ImgPath, PageCursor, ServiceDep, SessionDep, WantsJson
+from query_api.dependencies import FilterDep, ImageId, ImgPath, PageCursor, ServiceDep, SessionDep, WantsJson
 from query_api.image_details import image_detail, legacy_image
 from query_api.schemas.images import (
     CutoutInfo,
@@ -57,19 +57,20 @@ FILE_HEADERS = {
 @router.get("")
 def list_all(
     session: SessionDep,
+    wanted: FilterDep,
     cursor: PageCursor = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     img_path: Annotated[ImgPath | None, Query(description="Only the image with this path.")] = None,
 ) -> ImagePage:
-    """List the images, newest first."""
+    """List the images that the filters leave, newest first."""
     if img_path is not None:
         return _page_of_one(session, img_path)
     after = None if cursor is None else int(read_cursor(cursor, 1)[0])
-    images = list_images(session, after_id=after, limit=limit + 1)
+    images = list_images(session, after_id=after, limit=limit + 1, wanted=wanted)
     more = len(images) > limit
     return ImagePage(
         items=[ImageSummary.of(image) for image in images[:limit]],
-        total=count_images(session),
+        total=count_images(session, wanted),
         next=cursor_after(images[limit - 1].id) if more else None,
     )
 
