@@ -11,6 +11,8 @@ VitrineError
 ├── NotFound
 │   ├── ImageNotFound           no live image by that id or path
 │   └── ModelNotFound           no such model in the registry or the library
+├── Conflict
+│   └── KeyReused               an Idempotency-Key came back with another request
 ├── NotReady
 │   ├── ModelsLoading           weights are being read; ask again soon
 │   ├── WeightsMissing          weights are not on this machine; the message names the command that gets them
@@ -68,6 +70,14 @@ class ImageNotFound(NotFound):
 
 class ModelNotFound(NotFound):
     """No model has that name or spec."""
+
+
+class Conflict(VitrineError):
+    """What was asked for does not fit what was asked for before, or what is there."""
+
+
+class KeyReused(Conflict):
+    """An idempotency key came back with another request."""
 
 
 class NotReady(VitrineError):

@@ -13,6 +13,7 @@ from lib.images.background import apply_mask
 from lib.images.collage import encode_png
 from lib.images.working_copy import read_working_copy
 from lib.search.by_vector import by_image
+from lib.storage.deletion import delete_image, restore_image
 from lib.storage.features import active_cutout
 from lib.storage.images import count_images, image_by_id, image_by_path, list_images
 from lib.storage.tables import Image
@@ -24,6 +25,7 @@ from query_api.image_details import image_detail, legacy_image
 from query_api.schemas.images import (
     CutoutInfo,
     CutoutRecord,
+    DeleteAnswer,
     ImageDetail,
     ImageLinks,
     ImagePage,
@@ -87,6 +89,24 @@ def _page_of_one(session: Session, img_path: str) -> ImagePage:
 def describe(image_id: ImageId, session: SessionDep) -> ImageDetail:
     """Describe an image: size, sightings, cut-out, palette, models."""
     return image_detail(session, image_by_id(session, image_id))
+
+
+@router.delete("/{image_id}")
+def delete(image_id: ImageId, service: ServiceDep, session: SessionDep) -> DeleteAnswer:
+    """Take an image away. It can be restored for some days, and scraping the same picture does not bring it back."""
+    deleted = delete_image(session, image_id, restore_days=service.settings.restore_days)
+    session.commit()
+    return DeleteAnswer(
+        image_id=image_id, restore_until=deleted.restore_until, restore_with=f"POST /v1/images/{image_id}/restore"
+    )
+
+
+@router.post("/{image_id}/restore")
+def restore(image_id: ImageId, session: SessionDep) -> ImageDetail:
+    """Bring a deleted image back, with all that had been derived from it."""
+    image = restore_image(session, image_id)
+    session.commit()
+    return image_detail(session, image)
 
 
 @router.get("/{image_id}/file", response_class=FileResponse)

@@ -146,3 +146,14 @@ def test_a_file_that_was_removed_by_hand_is_a_problem(api: httpx.Client, seed: S
         assert str(seed.home) not in reply.text
     finally:
         seed.objects.put(data)
+
+
+def test_a_deleted_image_is_gone_until_it_is_restored(api: httpx.Client, ids: dict[str, int]) -> None:
+    url = f"/v1/images/{ids['cyan.png']}"
+    deleted = api.delete(url).raise_for_status().json()
+    assert api.get(url).status_code == 404
+    assert api.delete(url).status_code == 404
+    method, path = deleted["restore_with"].split()
+    assert api.request(method, path).raise_for_status().json()["img_name"] == "cyan.png"
+    assert api.get(url).is_success
+    assert api.post(path).status_code == 404
