@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from lib.settings import Settings
 from query_api.errors import install_error_handlers
 from query_api.middleware import BodyLimit, Gatekeeper, HeadAsGet, LegacyNotice
-from query_api.routes import health, images, jobs, legacy, library, merges, requests, search
+from query_api.routes import health, images, jobs, legacy, library, merges, requests, search, sources
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import Service
 
@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (health, images, search, merges, jobs, requests, library, legacy):
+    for module in (health, images, search, merges, jobs, requests, sources, library, legacy):
         app.include_router(module.router)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))

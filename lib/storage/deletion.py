@@ -1,4 +1,4 @@
-"""Taking single images away, and bringing them back.
+"""Taking single images or a source away, and bringing images back.
 
 Belongs here: deletion by a person's word. The library as a whole is clearing.py, which also erases what is overdue.
 """
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from lib.errors import NotFound
 from lib.storage.images import image_by_id
-from lib.storage.tables import Generation, Image
+from lib.storage.sources import source_by_name
+from lib.storage.tables import Generation, Image, ImageUrl, Page, Sighting
 
 
 def delete_image(session: Session, image_id: int, *, restore_days: int) -> Generation:
@@ -41,3 +42,32 @@ def restore_image(session: Session, image_id: int) -> Image:
     generation.restored_at = sa.func.now()
     session.flush()
     return image
+
+
+def delete_source(session: Session, name: str, *, restore_days: int) -> int:
+    """Remove a source with its pages and sightings, and return how many images no page shows any more.
+
+    Those images are cleared: a scrape that meets them again revives them, and they are erased when the time to restore
+    is over. Raises SourceNotFound. The caller commits.
+    """
+    source = source_by_name(session, name)
+    session.delete(source)
+    session.flush()
+    seen = (
+        sa.select(ImageUrl.image_id)
+        .join(Sighting, Sighting.image_url_id == ImageUrl.id)
+        .join(Page, Page.id == Sighting.page_id)
+        .where(ImageUrl.image_id == Image.id, Page.cleared_in.is_(None))
+    )
+    until = sa.func.now() + timedelta(days=restore_days)
+    generation = Generation(kind="clear", restore_until=until, counts={})
+    session.add(generation)
+    session.flush()
+    unseen = session.execute(
+        sa.update(Image)
+        .where(Image.cleared_in.is_(None), ~seen.exists())
+        .values(cleared_in=generation.id)
+        .returning(Image.id)
+    ).all()
+    generation.counts = {"images": len(unseen)}
+    return len(unseen)
