@@ -10,8 +10,13 @@ VitrineError
 │   └── LeaseLost               another run took this work over; its result is dropped
 ├── NotFound
 │   ├── ImageNotFound           no live image by that id or path
-│   └── ModelNotFound           no such model in the registry or the library
+│   ├── ModelNotFound           no such model in the registry or the library
+│   └── SourceNotFound          no source of that name
+├── Conflict
+│   ├── AlreadyExists           a thing of that name is there already
+│   └── KeyReused               an Idempotency-Key came back with another request
 ├── NotReady
+│   ├── Busy                    the one place where this can be done is taken; ask again soon
 │   ├── ModelsLoading           weights are being read; ask again soon
 │   ├── WeightsMissing          weights are not on this machine; the message names the command that gets them
 │   │   └── WeightsRefused      a checkpoint holds more than tensors, or those of another network
@@ -76,8 +81,28 @@ class ModelNotFound(NotFound):
     """No model has that name or spec."""
 
 
+class SourceNotFound(NotFound):
+    """No source has that name."""
+
+
+class Conflict(VitrineError):
+    """What was asked for does not fit what was asked for before, or what is there."""
+
+
+class AlreadyExists(Conflict):
+    """A thing of that name is there already."""
+
+
+class KeyReused(Conflict):
+    """An idempotency key came back with another request."""
+
+
 class NotReady(VitrineError):
     """The answer is not there yet; the same request can succeed later."""
+
+
+class Busy(NotReady):
+    """The one place where this can be done is taken."""
 
 
 class ModelsLoading(NotReady):

@@ -15,7 +15,18 @@ from lib.settings import Settings
 from query_api.errors import install_error_handlers
 from query_api.middleware import BodyLimit, Gatekeeper, HeadAsGet, LegacyNotice
 from query_api.request_log import RequestLog, is_request_id
-from query_api.routes import health, images, jobs, legacy, library, merges, models, search
+from query_api.routes import (
+    health,
+    images,
+    jobs,
+    legacy,
+    library,
+    merges,
+    models,
+    requests,
+    search,
+    sources,
+)
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import Service
 
@@ -40,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (health, images, search, merges, jobs, library, models, legacy):
+    for module in (health, images, search, merges, jobs, requests, sources, library, models, legacy):
         app.include_router(module.router)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))

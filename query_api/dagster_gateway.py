@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2 as httpx
 
-from lib.errors import NotReady, VitrineError
+from lib.errors import Conflict, NotReady, VitrineError
 
 LOCATION = {"repositoryLocationName": "vitrine", "repositoryName": "__repository__"}
 REQUEST_TAG = "vitrine/request_id"
@@ -31,6 +31,15 @@ mutation Launch($params: ExecutionParams!) {
     ... on PipelineNotFoundError { message }
     ... on UnauthorizedError { message }
     ... on RunConfigValidationInvalid { errors { message } }
+  }
+}
+"""
+TERMINATE = """
+mutation Terminate($runId: String!) {
+  terminateRun(runId: $runId) {
+    __typename
+    ... on TerminateRunFailure { message }
+    ... on PythonError { message }
   }
 }
 """
@@ -173,6 +182,14 @@ class DagsterGateway:
         if result["__typename"] != "Run":
             raise DagsterAway("Dagster does not show this run")
         return Run(result["status"], _latest_metadata(result["assetMaterializations"]))
+
+    async def terminate(self, run_id: str) -> None:
+        """Ask a run to end; what it has done is kept. Raises DagsterAway, or Conflict where it has ended already."""
+        result = (await self._ask(TERMINATE, {"runId": run_id}))["terminateRun"]
+        if result["__typename"] == "TerminateRunFailure":
+            raise Conflict("the run has ended already, or its process does not answer")
+        if result["__typename"] != "TerminateRunSuccess":
+            raise DagsterAway("Dagster does not know this run")
 
     async def wait(self, run_id: str, stop: Callable[[], Awaitable[bool]]) -> Run | None:
         """Return the run once it has finished, or None when ``stop()`` says that nobody waits. Raises DagsterAway."""

@@ -3,15 +3,16 @@
 import shutil
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from fastapi import Depends, File, Path, Query, Request, UploadFile
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, StringConstraints
 from sqlalchemy.orm import Session
 
 from lib.arrays import RGBAImage
 from lib.images.background import apply_mask
 from lib.images.working_copy import read_working_copy
+from lib.storage.image_filters import ImageFilter
 from query_api.cursors import MAX_CURSOR, MAX_ID
 from query_api.cutouts import subject_mask
 from query_api.negotiation import prefers_json
@@ -19,6 +20,8 @@ from query_api.service import Service
 
 MAX_TEXT = 2000
 MAX_PATH = 1024
+MAX_ALT = 200
+MAX_SIDE_PX = 100_000
 COPY_BYTES = 1 << 20
 
 
@@ -38,6 +41,9 @@ def storable(text: str) -> str:
 
 ImgPath = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH), AfterValidator(storable)]
 QueryText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
+SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+AltWords = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ALT), AfterValidator(storable)]
+Format = Literal["PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"]
 ImageId = Annotated[int, Path(ge=1, le=MAX_ID)]
 PageCursor = Annotated[str | None, Query(max_length=MAX_CURSOR, description="`next` of the page before.")]
 
@@ -66,6 +72,23 @@ def wants_json(request: Request) -> bool:
 
 
 WantsJson = Annotated[bool, Depends(wants_json)]
+
+
+def image_filter(
+    source: Annotated[SourceName | None, Query(description="Seen on a page of this source.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="First stored then or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="First stored before.")] = None,
+    format: Annotated[list[Format] | None, Query(description="Of one of these file formats.")] = None,  # noqa: A002  a parameter's name on the wire
+    min_side: Annotated[int | None, Query(ge=1, le=MAX_SIDE_PX, description="Shorter side at least, in px.")] = None,
+    max_side: Annotated[int | None, Query(ge=1, le=MAX_SIDE_PX, description="Longer side at most, in px.")] = None,
+    has_cutout: Annotated[bool | None, Query(description="Whether its subject has been cut out.")] = None,
+    alt: Annotated[AltWords | None, Query(description="In the words beside it, in any case.")] = None,
+) -> ImageFilter:
+    """Return which images a query string asks for."""
+    return ImageFilter(source, since, until, tuple(format or ()), min_side, max_side, has_cutout, alt)
+
+
+FilterDep = Annotated[ImageFilter, Depends(image_filter)]
 
 
 def query_picture(

@@ -61,6 +61,9 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
     errors.ImageNotFound: Problem(404, "image-not-found", "Ask for an image that GET /v1/images lists"),
     errors.ModelNotFound: Problem(503, "no-model", "Choose models: python -m lib.cli models use packaged", 5),
     errors.NotFound: Problem(404, "not-found", "Nothing is here; see detail"),
+    errors.KeyReused: Problem(422, "idempotency-key-reused", "Send a new Idempotency-Key with each new request"),
+    errors.Conflict: Problem(409, "conflict", "This cannot be done as things stand; see detail"),
+    errors.Busy: Problem(503, "busy", "Too many requests at once: ask again in a moment", 2),
     errors.ModelsLoading: Problem(503, "models-loading", "Models are being loaded: ask again in a moment", 2),
     errors.WeightsMissing: Problem(503, "weights-missing", "Fetch the model's weights with the command in detail", 30),
     errors.NotComputedYet: Problem(409, "not-computed-yet", "Run the stage that computes this, then ask again"),
@@ -89,7 +92,7 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
 }
 INVALID = Problem(422, "invalid-request", "Send the request as /docs describes it; errors says what is wrong")
 UNEXPECTED = PROBLEMS[errors.VitrineError]
-BUSY = Problem(503, "busy", "Too many requests at once: ask again in a moment", 2)
+BUSY = PROBLEMS[errors.Busy]
 HTTP_TITLES = {
     400: "Send a request body that can be read",
     404: "Nothing is at this address; /docs lists what there is",

@@ -45,9 +45,9 @@ class Cleared:
 def clear(session: Session, *, restore_days: int) -> Cleared:
     """Hide all images, pages and image URLs, with all that hangs on them. Sources, models and keys stay."""
     session.execute(sa.text("LOCK TABLE images, pages, image_urls IN SHARE ROW EXCLUSIVE MODE"))
-    counts = _live_counts(session)
+    counts = live_counts(session)
     until = session.scalar(sa.select(sa.func.now() + timedelta(days=restore_days)))
-    generation = Generation(restore_until=until, counts=counts)
+    generation = Generation(kind="clear", restore_until=until, counts=counts)
     session.add(generation)
     session.flush()
     for table in MARKED:
@@ -56,7 +56,8 @@ def clear(session: Session, *, restore_days: int) -> Cleared:
     return Cleared(generation.id, counts, generation.restore_until)
 
 
-def _live_counts(session: Session) -> dict[str, int]:
+def live_counts(session: Session) -> dict[str, int]:
+    """Return how many rows of each table a clearing would take away now."""
     counts = {
         table.__tablename__: session.scalar(
             sa.select(sa.func.count()).select_from(table).where(table.cleared_in.is_(None))
@@ -79,7 +80,7 @@ def restore(session: Session) -> Cleared:
     """Bring back what the latest clearing took, beside what was scraped since. Raises NotFound when it is too late."""
     generation = session.scalar(
         sa.select(Generation)
-        .where(Generation.restored_at.is_(None), Generation.restore_until > sa.func.now())
+        .where(Generation.kind == "clear", Generation.restored_at.is_(None), Generation.restore_until > sa.func.now())
         .order_by(Generation.id.desc())
         .limit(1)
     )

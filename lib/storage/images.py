@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lib.errors import ImageNotFound
-from lib.storage.tables import Image, ImageUrl, Page, Sighting, Source
+from lib.storage.image_filters import ImageFilter
+from lib.storage.tables import Generation, Image, ImageUrl, Page, Sighting, Source
 
 ADD_IMAGE_LOCK = 0x5669_7472_696E_6503
+EVERY_IMAGE = ImageFilter()
 EXTENSIONS = {
     "PNG": "png",
     "JPEG": "jpg",
@@ -53,14 +55,15 @@ class SightingRecord:
 
 
 def add_image(session: Session, new: NewImage) -> tuple[Image, bool]:
-    """Return the row of that content, made or revived if need be, and whether the live library gained an image."""
+    """Return the row of that content, made or revived if need be, and whether the live library gained an image.
+
+    What was cleared is revived; what somebody deleted stays away.
+    """
     # Two scrapes may meet the same picture, or the same file name, at the same moment.
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(ADD_IMAGE_LOCK)))
     image = session.scalar(sa.select(Image).where(Image.sha256 == new.sha256))
     if image is not None:
-        gained = image.cleared_in is not None
-        image.cleared_in = None
-        return image, gained
+        return image, _revive(session, image)
     image = Image(
         sha256=new.sha256,
         first_byte=int(new.sha256[:2], 16),
@@ -77,6 +80,13 @@ def add_image(session: Session, new: NewImage) -> tuple[Image, bool]:
     session.add(image)
     session.flush()
     return image, True
+
+
+def _revive(session: Session, image: Image) -> bool:
+    if image.cleared_in is None or session.get_one(Generation, image.cleared_in).kind == "deletion":
+        return False
+    image.cleared_in = None
+    return True
 
 
 def _free_path(session: Session, new: NewImage) -> str:
@@ -109,9 +119,11 @@ def images_by_id(session: Session, image_ids: Sequence[int]) -> dict[int, Image]
     return {image.id: image for image in rows}
 
 
-def list_images(session: Session, *, after_id: int | None, limit: int) -> list[Image]:
-    """Return up to ``limit`` live images, newest first, that are older than ``after_id``."""
-    statement = sa.select(Image).where(Image.cleared_in.is_(None)).order_by(Image.id.desc()).limit(limit)
+def list_images(
+    session: Session, *, after_id: int | None, limit: int, wanted: ImageFilter = EVERY_IMAGE
+) -> list[Image]:
+    """Return up to ``limit`` live images of those ``wanted``, newest first, that are older than ``after_id``."""
+    statement = sa.select(Image).where(*wanted.conditions()).order_by(Image.id.desc()).limit(limit)
     if after_id is not None:
         statement = statement.where(Image.id < after_id)
     return list(session.scalars(statement))
@@ -122,9 +134,14 @@ def newest_ids(session: Session, limit: int) -> list[int]:
     return [image.id for image in list_images(session, after_id=None, limit=limit)]
 
 
-def count_images(session: Session) -> int:
-    """Return how many live images there are."""
-    return session.scalar(sa.select(sa.func.count()).select_from(Image).where(Image.cleared_in.is_(None))) or 0
+def count_images(session: Session, wanted: ImageFilter = EVERY_IMAGE) -> int:
+    """Return how many live images there are of those ``wanted``."""
+    return session.scalar(sa.select(sa.func.count()).select_from(Image).where(*wanted.conditions())) or 0
+
+
+def bytes_of_images(session: Session) -> int:
+    """Return the size of all live images' original files together."""
+    return int(session.scalar(sa.select(sa.func.sum(Image.byte_count)).where(Image.cleared_in.is_(None))) or 0)
 
 
 def sightings_of(session: Session, image_id: int) -> list[SightingRecord]:

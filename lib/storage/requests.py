@@ -6,17 +6,50 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from lib.errors import KeyReused
 from lib.storage.tables import JobRequest
 
 
-def add_request(session: Session, job: str, config: Mapping[str, Any]) -> JobRequest:
-    """Write down a request for ``job``."""
-    request = JobRequest(id=str(uuid.uuid4()), job=job, config=dict(config))
-    session.add(request)
-    session.flush()
-    return request
+def add_request(
+    session: Session, job: str, config: Mapping[str, Any], *, idempotency_key: str | None = None
+) -> tuple[JobRequest, bool]:
+    """Write down a request for ``job``; return it, and whether it is new.
+
+    A key that was seen before gives the request of the first time, untouched.
+
+    Raises KeyReused if that one asked for something else.
+    """
+    values = {"id": str(uuid.uuid4()), "job": job, "config": dict(config), "idempotency_key": idempotency_key}
+    # Two clients may send the same key at once: the second waits here for the first one's commit.
+    written = session.execute(insert(JobRequest).values(values).on_conflict_do_nothing().returning(JobRequest.id))
+    is_new = written.first() is not None
+    same = JobRequest.id == values["id"] if is_new else JobRequest.idempotency_key == idempotency_key
+    request = session.scalars(sa.select(JobRequest).where(same)).one()
+    if (request.job, request.config) != (job, dict(config)):
+        raise KeyReused("this Idempotency-Key was used for another request")
+    return request, is_new
+
+
+def list_requests(session: Session, *, before: int | None, limit: int) -> list[JobRequest]:
+    """Return up to ``limit`` requests, newest first, that are older than number ``before``."""
+    statement = sa.select(JobRequest).order_by(JobRequest.number.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(JobRequest.number < before)
+    return list(session.scalars(statement))
+
+
+def cancel_queued(session: Session, request_id: str) -> bool:
+    """Take back a request that no run serves yet, and return whether there was one."""
+    taken = session.execute(
+        sa.update(JobRequest)
+        .where(JobRequest.id == request_id, JobRequest.state == "queued")
+        .values(state="canceled")
+        .returning(JobRequest.id)
+    )
+    return taken.first() is not None
 
 
 def mark_launched(session: Session, request_id: str, run_id: str) -> None:

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from lib.errors import SourceNotFound
 from lib.storage.database import Database
 from lib.storage.tables import FrontierUrl, ImageUrl, Page, Sighting, Source
 
@@ -128,6 +129,19 @@ def enabled_sources(session: Session, names: Sequence[str] = ()) -> list[Source]
     if names:
         statement = statement.where(Source.name.in_(names))
     return list(session.scalars(statement))
+
+
+def all_sources(session: Session) -> list[Source]:
+    """Return every source, by name."""
+    return list(session.scalars(sa.select(Source).order_by(Source.name)))
+
+
+def source_by_name(session: Session, name: str) -> Source:
+    """Return a source. Raises SourceNotFound."""
+    source = session.scalar(sa.select(Source).where(Source.name == name))
+    if source is None:
+        raise SourceNotFound("there is no source of this name")
+    return source
 
 
 def open_frontier(session: Session, source_id: int, start_urls: Sequence[str], *, only_due: bool = False) -> int:
@@ -360,10 +374,10 @@ def count_image_urls(session: Session) -> dict[str, int]:
     return dict(rows.all())
 
 
-def count_pages(session: Session) -> dict[str, int]:
-    """Return the number of live pages by status, as :func:`count_image_urls` does."""
+def count_pages(session: Session, source_id: int | None = None) -> dict[str, int]:
+    """Return the number of live pages (of one source) by status, as :func:`count_image_urls` does."""
     label = sa.func.concat_ws(":", Page.status, Page.reason)
-    rows = session.execute(
-        sa.select(label, sa.func.count()).where(Page.cleared_in.is_(None)).group_by(label).order_by(label)
-    )
-    return dict(rows.all())
+    statement = sa.select(label, sa.func.count()).where(Page.cleared_in.is_(None)).group_by(label).order_by(label)
+    if source_id is not None:
+        statement = statement.where(Page.source_id == source_id)
+    return dict(session.execute(statement).all())

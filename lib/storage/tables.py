@@ -4,7 +4,7 @@ Queries live beside their noun (images.py, embeddings.py, ...); the schema's his
 """
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from pgvector.sqlalchemy import BIT, HALFVEC
 from sqlalchemy import (
@@ -30,6 +30,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from lib.models.registry import Role
 
+GenerationKind: TypeAlias = Literal["clear", "deletion"]
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -64,11 +65,17 @@ def _now() -> Mapped[datetime]:
 
 
 class Generation(Base):
-    """One clearing of the library; what it took away can come back until ``restore_until``."""
+    """One taking away, of the whole library (``clear``) or of single images (``deletion``).
+
+    What it took can come back until ``restore_until``. Scraping the same bytes again revives what was cleared, but not
+    what was deleted: somebody did not want that picture.
+    """
 
     __tablename__ = "generations"
+    __table_args__ = (CheckConstraint("kind IN ('clear', 'deletion')", name="kind"),)
 
     id: Mapped[int] = _row_id()
+    kind: Mapped[GenerationKind] = mapped_column(String, server_default="clear")
     cleared_at: Mapped[datetime] = _now()
     restore_until: Mapped[datetime]
     restored_at: Mapped[datetime | None]
@@ -363,7 +370,10 @@ class StageResult(Base):
 
 
 class JobRequest(Base):
-    """The outbox: a job somebody asked for. It survives Dagster being down; the sensor launches what is left."""
+    """The outbox: a job somebody asked for. It survives Dagster being down; the sensor launches what is left.
+
+    A client that sends the same ``idempotency_key`` again gets the row of the first time.
+    """
 
     __tablename__ = "scrape_requests"
     __table_args__ = (Index(None, "state"),)
@@ -371,7 +381,33 @@ class JobRequest(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     job: Mapped[str]
     config: Mapped[dict[str, Any]]
-    state: Mapped[str] = mapped_column(server_default="queued")  # queued, launched
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)  # in the order of asking
+    state: Mapped[str] = mapped_column(server_default="queued")  # queued, launched, canceled
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     run_id: Mapped[str | None]
     created_at: Mapped[datetime] = _now()
     launched_at: Mapped[datetime | None]
+
+
+class DuplicateDecision(Base):
+    """Two images that look like copies of one picture and were said not to be."""
+
+    __tablename__ = "duplicate_decisions"
+    __table_args__ = (CheckConstraint("image_a < image_b", name="order"),)
+
+    image_a: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    image_b: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    created_at: Mapped[datetime] = _now()
+
+
+class ApiKey(Base):
+    """A key to the API. Only the SHA-256 of its secret is kept; ``scopes`` are read, write and admin."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = _row_id()
+    name: Mapped[str] = mapped_column(unique=True)
+    secret_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = _now()
+    last_used_at: Mapped[datetime | None]

@@ -1,14 +1,28 @@
-"""The library as a whole: clearing it, bringing it back."""
+"""The library as a whole: what it holds, clearing it, bringing it back."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from lib.storage import clearing
+from lib.storage import clearing, models
+from lib.storage.images import bytes_of_images
+from lib.storage.sources import count_image_urls, count_pages
 from query_api.dependencies import ServiceDep, SessionDep
-from query_api.schemas.jobs import ClearAnswer, RestoreAnswer
+from query_api.schemas.library import ClearAnswer, LibraryStats, ModelCoverage, RestoreAnswer
 
 router = APIRouter(prefix="/v1/library", tags=["library"])
+
+
+@router.get("")
+def describe(session: SessionDep) -> LibraryStats:
+    """Say what the library holds: images, pages, URLs by outcome, and how far each model has come."""
+    return LibraryStats(
+        counts=clearing.live_counts(session),
+        bytes=bytes_of_images(session),
+        pages=count_pages(session),
+        image_urls=count_image_urls(session),
+        models=[ModelCoverage.of(model, models.coverage(session, model)) for model in models.all_models(session)],
+    )
 
 
 @router.post("/clear")
@@ -16,8 +30,11 @@ def clear(
     service: ServiceDep,
     session: SessionDep,
     purge: Annotated[bool, Query(description="Erase for good, with what earlier clearings left.")] = False,
+    dry_run: Annotated[bool, Query(description="Only count what would go.")] = False,
 ) -> ClearAnswer:
     """Empty the library; it can be restored for some days, unless it is purged. Sources and models stay."""
+    if dry_run:
+        return ClearAnswer(removed=clearing.live_counts(session), restore_until=None, restore_with=None, dry_run=True)
     cleared = clearing.clear(session, restore_days=service.settings.restore_days)
     session.commit()
     if purge:

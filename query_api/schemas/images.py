@@ -140,3 +140,11 @@ class CutoutRecord(CutoutInfo):
     image_id: int
     img_path: str
     links: ImageLinks
+
+
+class DeleteAnswer(BaseModel):
+    """An image that was taken away."""
+
+    image_id: int
+    restore_until: datetime
+    restore_with: str

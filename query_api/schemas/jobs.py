@@ -1,9 +1,18 @@
-"""What the API says of jobs and of clearing."""
+"""What the API says of jobs."""
 
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+class StageProgress(BaseModel):
+    """Where the live images stand in a stage that is under way."""
+
+    done: int
+    pending: int
+    failed: int
+    dead: int
 
 
 class JobAnswer(BaseModel):
@@ -13,22 +22,16 @@ class JobAnswer(BaseModel):
 
     request_id: str
     job: str
-    state: str = Field(description="`queued` until a run serves it, then Dagster's word: STARTED, SUCCESS, ...")
+    state: str = Field(description="`queued`, `launched` or `canceled`; then Dagster's word: STARTED, SUCCESS, ...")
+    created_at: datetime
     run_id: str | None
-    run_url: str | None
+    run_url: str | None = Field(description="Where a person can look at the run.")
+    progress: dict[str, StageProgress] | None = Field(None, description="By stage, while the run goes on.")
     __pydantic_extra__: dict[str, Any]
 
 
-class ClearAnswer(BaseModel):
-    """What a clearing took away, or a restoring brought back."""
+class JobRequestPage(BaseModel):
+    """One page of requests, newest first; `state` is what the outbox knows, without asking Dagster."""
 
-    removed: dict[str, int]
-    restore_until: datetime | None = Field(description="Null when it was erased for good.")
-    restore_with: str | None
-    erased_images: int | None = None
-
-
-class RestoreAnswer(BaseModel):
-    """What was brought back."""
-
-    restored: dict[str, int]
+    items: list[JobAnswer]
+    next: str | None = Field(description="Pass as `cursor` for the page after; null on the last one.")

@@ -82,7 +82,7 @@ def test_a_request_that_dagster_missed_is_launched_once_and_then_closed(
     instance: dg.DagsterInstance, library: Library
 ) -> None:
     with library.database.session() as session:
-        request_id = add_request(session, "derive", {}).id
+        request_id = add_request(session, "derive", {})[0].id
         session.commit()
     (wanted,) = unserved_requests(instance, library, older_than_s=0)
     assert (wanted.run_key, wanted.job_name) == (request_id, "derive")

@@ -27,6 +27,7 @@ from lib.images.background import apply_mask, coverage, encode_mask_png, mask_fr
 from lib.images.decoding import Decoder
 from lib.images.working_copy import read_working_copy
 from lib.models.registry import STAGE_OF_ROLE, model_spec, model_specs
+from lib.scraping.site import Site
 from lib.storage import images, ledger, models, sources
 from lib.storage.database import Database, prepare
 from lib.storage.embeddings import put_embedding
@@ -38,6 +39,7 @@ from tests.query_api.fake_dagster import FakeDagster
 REPOSITORY = Path(__file__).parents[2]
 PICTURES = REPOSITORY / "tests" / "data" / "pictures"
 PLAIN = {"red": "#d02020", "orange": "#e08020", "cyan": "#20c0d0", "blue": "#2040d0", "grey": "#808080"}
+SITE = Site(name="test", start_urls=("https://pictures.example/",))
 READY_TIMEOUT_S = 120.0
 START_TIMEOUT_S = 60.0  # two seconds on an idle machine
 
@@ -143,7 +145,7 @@ def seed(server_url: str, decoder: Decoder) -> Iterator[Seed]:
         with seed.database.session() as session:
             for spec in model_specs("packaged"):
                 models.add_model(session, spec)
-            sources.upsert_source(session, "test", {}, enabled=True)
+            sources.upsert_source(session, "test", SITE.model_dump(mode="json"), enabled=True)
             session.commit()
         for path in sorted(PICTURES.glob("*.png")):
             seed.derive(seed.add(path.name, path.read_bytes()))

@@ -27,6 +27,7 @@ class FakeDagster:
 
     def __init__(self) -> None:
         self.launches: list[dict[str, Any]] = []
+        self.terminated: list[str] = []
         self.looks = 0
         self.looks_until_end = 2
         self.outcome = "SUCCESS"
@@ -71,6 +72,7 @@ class FakeDagster:
     def reset(self) -> None:
         """Forget what was asked and told."""
         self.launches.clear()
+        self.terminated.clear()
         self.looks, self.looks_until_end, self.outcome, self.launch_result = 0, 2, "SUCCESS", None
 
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +82,9 @@ class FakeDagster:
                 return {"launchRun": self.launch_result}
             self.launches.append(variables["params"])
             return {"launchRun": {"__typename": "LaunchRunSuccess", "run": {"runId": f"run-{len(self.launches)}"}}}
+        if "terminateRun" in query:
+            self.terminated.append(variables["runId"])
+            return {"terminateRun": {"__typename": "TerminateRunSuccess"}}
         self.looks += 1
         ended = self.looks > self.looks_until_end
         events = [_event(asset, numbers) for asset, numbers in self.metadata.items()] if ended else []

@@ -6,11 +6,11 @@ import pytest
 from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
-from query_api.dagster_gateway import LAUNCH, LOOK, DagsterAway, DagsterGateway, Job
+from query_api.dagster_gateway import LAUNCH, LOOK, TERMINATE, DagsterAway, DagsterGateway, Job
 from tests.query_api.fake_dagster import FakeDagster
 
 
-@pytest.mark.parametrize("query", [LAUNCH, LOOK])
+@pytest.mark.parametrize("query", [LAUNCH, LOOK, TERMINATE])
 def test_dagsters_real_schema_knows_what_is_asked(query: str) -> None:
     assert validate(create_schema().graphql_schema, parse(query)) == []
 

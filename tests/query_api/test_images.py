@@ -28,9 +28,33 @@ def test_a_path_leads_to_its_image(api: httpx.Client, paths: dict[str, str], ids
     assert api.get("/v1/images", params={"img_path": "library/none.png"}).json()["items"] == []
 
 
+def test_a_list_can_be_narrowed(api: httpx.Client, ids: dict[str, int]) -> None:
+    page = api.get("/v1/images?has_cutout=true&format=PNG&format=WEBP&min_side=64&since=2020-01-01T00:00:00Z").json()
+    cut_out = {item["id"] for item in page["items"]}
+    assert page["total"] == len(cut_out)
+    assert {ids["dog.png"], ids["truck.png"]} <= cut_out < set(ids.values())
+    assert api.get("/v1/images?source=nobody").json()["items"] == []
+
+
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "limit=x", "cursor=", "cursor=%00", "cursor=W10", "cursor=WzFlOTld", "img_path=%00"],
+    [
+        "since=2020-01-01",
+        "since=yesterday",
+        "format=PSD",
+        "min_side=0",
+        "alt=",
+        "alt=%00",
+        "source=a/b",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=",
+        "cursor=%00",
+        "cursor=W10",
+        "cursor=WzFlOTld",
+        "img_path=%00",
+    ],
 )
 def test_a_query_that_makes_no_sense_is_refused(api: httpx.Client, query: str) -> None:
     reply = api.get(f"/v1/images?{query}")
@@ -122,3 +146,14 @@ def test_a_file_that_was_removed_by_hand_is_a_problem(api: httpx.Client, seed: S
         assert str(seed.home) not in reply.text
     finally:
         seed.objects.put(data)
+
+
+def test_a_deleted_image_is_gone_until_it_is_restored(api: httpx.Client, ids: dict[str, int]) -> None:
+    url = f"/v1/images/{ids['cyan.png']}"
+    deleted = api.delete(url).raise_for_status().json()
+    assert api.get(url).status_code == 404
+    assert api.delete(url).status_code == 404
+    method, path = deleted["restore_with"].split()
+    assert api.request(method, path).raise_for_status().json()["img_name"] == "cyan.png"
+    assert api.get(url).is_success
+    assert api.post(path).status_code == 404

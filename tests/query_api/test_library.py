@@ -26,6 +26,22 @@ def test_clearing_counts_what_went_and_restoring_brings_it_back(api: httpx.Clien
     assert api.post("/v1/library/restore").status_code == 404
 
 
+def test_the_library_says_what_it_holds(api: httpx.Client, ids: dict[str, int]) -> None:
+    stats = api.get("/v1/library").json()
+    assert stats["counts"]["images"] == len(ids)
+    assert stats["bytes"] == sum(item["byte_count"] for item in api.get("/v1/images?limit=200").json()["items"])
+    clip = next(model for model in stats["models"] if model["role"] == "clip" and model["state"] == "active")
+    assert clip["name"] == "conse-lite2-minilm"
+    assert clip["done"] > 0
+    assert clip["done"] + clip["pending"] + clip["failed"] + clip["dead"] == len(ids)
+
+
+def test_a_dry_run_of_clearing_counts_and_takes_nothing(api: httpx.Client, ids: dict[str, int]) -> None:
+    counted = api.post("/v1/library/clear?dry_run=1").raise_for_status().json()
+    assert (counted["removed"]["images"], counted["dry_run"]) == (len(ids), True)
+    assert api.get("/v1/images").json()["total"] == len(ids)
+
+
 def test_a_purge_cannot_be_taken_back(api: httpx.Client, seed: Seed) -> None:
     """What is left of the library is first put out of the purge's reach, and then brought back by adding it anew."""
     kept = api.get("/v1/images?limit=200").json()["items"]
