@@ -25,9 +25,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all of them by default")
     parser.add_argument("--tries", type=int, default=10, help="how often each victim dies (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="repeats an earlier choice")
-    parser.add_argument(
-        "--root", type=Path, help="where to make the libraries; what is undisturbed there is used again"
-    )
+    parser.add_argument("--root", type=Path, help="where libraries are made; an undisturbed one there is used again")
     wanted = parser.parse_args()
     console = Console(width=110)
     started = time.monotonic()
