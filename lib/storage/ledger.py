@@ -202,13 +202,7 @@ def _lease(session: Session, work: Work, image_ids: list[int]) -> list[Claim]:
 
 
 def record_ok(session: Session, work: Work, *claims: Claim) -> None:
-    """Mark claimed images as done, in the transaction that stores their results.
-
-    Raises
-    ------
-    LeaseLost
-        If another run took one of the leases over; the caller rolls all these results back.
-    """
+    """Mark images as done, in the transaction that stores their results; LeaseLost if another run took one over."""
     values = {"status": "ok", "error": None, "next_attempt_at": None, "attempts": StageResult.attempts + 1}
     _close(session, work, claims, values)
 
@@ -237,18 +231,15 @@ def _close(session: Session, work: Work, claims: Sequence[Claim], values: Mappin
 
 def _require_leases(session: Session, work: Work, claims: Sequence[Claim]) -> None:
     """Hold the rows of these claims until the transaction ends; raise LeaseLost where one is no longer the run's."""
-    inputs = [(claim.image_id, claim.input_hash) for claim in claims]
-    held = session.scalars(
-        sa.select(StageResult.image_id)
-        .where(
-            _rows_of(work),
-            sa.tuple_(StageResult.image_id, StageResult.input_hash).in_(inputs),
-            StageResult.status == "leased",
-            StageResult.lease_owner == work.run_id,  # fencing: a run that was given up cannot write
-        )
-        .order_by(StageResult.image_id)  # as `open_work` does, so that the two never wait for each other in a circle
-        .with_for_update()
+    key = sa.tuple_(StageResult.image_id, StageResult.input_hash)
+    mine = sa.and_(
+        _rows_of(work),
+        key.in_([(claim.image_id, claim.input_hash) for claim in claims]),
+        StageResult.status == "leased",
+        StageResult.lease_owner == work.run_id,  # fencing: a run that was given up cannot write
     )
+    # In the order of `open_work`, so that the two never wait for each other in a circle.
+    held = session.scalars(sa.select(StageResult.image_id).where(mine).order_by(StageResult.image_id).with_for_update())
     lost = {claim.image_id for claim in claims} - set(held)
     if lost:
         raise LeaseLost(f"image {min(lost)}: another run took over {work.stage}")

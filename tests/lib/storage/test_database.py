@@ -2,13 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from lib.errors import ConfigurationError, DatabaseUnavailable, DatabaseUnsuitable
+from lib.errors import ConfigurationError, DatabaseUnavailable, DatabaseUnsuitable, TransactionConflict
 from lib.settings import Settings
 from lib.storage import database as module
 from lib.storage.database import Database, check_pgvector_version, database_urls, prepare
@@ -69,3 +70,21 @@ def test_a_server_of_ones_own_gets_a_database_for_dagster(server_url: str, tmp_p
         assert urls.dagster.startswith("postgresql+psycopg2://")
         with sa.create_engine(urls.dagster, poolclass=sa.NullPool).connect() as connection:
             assert connection.scalar(sa.text("SELECT current_database()")).endswith("_dagster")
+
+
+def test_of_two_transactions_that_wait_for_each_other_one_gives_way(server_url: str) -> None:
+    database, both_hold_one = Database(server_url), Barrier(2, timeout=30)
+
+    def take(first: int, second: int) -> str:
+        try:
+            with database.session() as session:
+                session.execute(sa.select(sa.func.pg_advisory_xact_lock(first)))
+                both_hold_one.wait()
+                session.execute(sa.select(sa.func.pg_advisory_xact_lock(second)))
+                return "went through"
+        except TransactionConflict:
+            return "gave way"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(take, (1, 2), (2, 1))) == ["gave way", "went through"]
+    database.dispose()
