@@ -268,7 +268,7 @@ class Payload:
 @pytest.mark.parametrize(
     ("spec", "name"), [(RESNET34, "resnet34.pth"), (CLIP_LAION2B, "open_clip_pytorch_model.bin")], ids=["pth", "bin"]
 )
-@pytest.mark.parametrize("write", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what))])
+@pytest.mark.parametrize("write", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what, protocol=2))])
 def test_the_code_in_a_malicious_checkpoint_never_runs(spec, name, write, tmp_path):
     proof = tmp_path / "proof"
     folder = folder_of(spec, tmp_path)
