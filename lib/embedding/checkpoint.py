@@ -34,5 +34,5 @@ def refusing_all_but_tensors(path: Path) -> Iterator[None]:
         yield
     # torch says RuntimeError both of broken archives and of tensors that do not fit, pickle EOFError of a cut file.
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or ["it is empty or cut off"])[0]
         raise WeightsRefused(f"{path} is not the plain tensors of this network and was not loaded: {reason}") from error
