@@ -116,12 +116,12 @@ def reach_px(levels: int) -> int:
     >>> reach_px(0), reach_px(6)
     (0, 252)
     """
-    return 4 * (2**levels - 1)
+    return 4 * ((1 << levels) - 1)
 
 
 def _block_px(levels: int) -> int:
     """Return the side of the blocks in which near and far from a seam are told apart: all levels have a pixel there."""
-    return max(16, 2**levels)
+    return max(16, 1 << levels)
 
 
 def _far_from_seams(mask: Mask, levels: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -174,10 +174,10 @@ def seam_tiles(near: NDArray[np.bool_], shape: Sequence[int], levels: int) -> It
     block, margin = _block_px(levels), 4 * 2**levels
     size = max(1, _TILE_PX // block)
     height, width = shape[:2]
-    for first_row, last_row in _pieces(_runs(near.any(axis=1)), size):
+    for first_row, last_row in _pieces(_runs(np.asarray(near.any(axis=1))), size):
         band = near[first_row:last_row]
         # Two tiles nearer to each other than their surroundings are cheaper as one.
-        runs = _joined(_runs(band.any(axis=0)), gap=2 * margin // block)
+        runs = _joined(_runs(np.asarray(band.any(axis=0))), gap=2 * margin // block)
         for first, last in _pieces(runs, size):
             used = np.flatnonzero(band[:, first:last].any(axis=1))
             if not used.size:  # a piece of what was only joined

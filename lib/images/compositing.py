@@ -40,4 +40,4 @@ def _over(front: RGBAImage, back: RGBAImage) -> RGBAImage:
     back_share = back[..., 3:].astype(np.float32) / OPAQUE * (1 - front_share)
     share = front_share + back_share
     color = (front[..., :3] * front_share + back[..., :3] * back_share) / np.maximum(share, 1e-6)
-    return np.rint(np.concatenate([color, share * OPAQUE], axis=-1)).astype(np.uint8)
+    return np.asarray(np.rint(np.concatenate([color, share * OPAQUE], axis=-1)), dtype=np.uint8)
