@@ -133,7 +133,7 @@ class Containers:
             process = self._processes.get(name)
             assert process is None or process.poll() is None, self.log(name)
             assert time.monotonic() < deadline, self.log(name)
-            time.sleep(0.5)
+            time.sleep(1)
 
     def _start(self, name: str) -> None:
         command = [self.machine.translated(word) for word in self.services[name]["command"]]

@@ -121,12 +121,12 @@ def test_a_run_started_in_the_web_server_derives_everything(containers: Containe
 
 def end_of_run(containers: Containers, run_id: str) -> str:
     query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         status: str = graphql(containers, query, id=run_id)["runOrError"]["status"]
         if status in ("SUCCESS", "FAILURE", "CANCELED"):
             return status
-        time.sleep(0.5)
+        time.sleep(1)
     return "it did not end"
 
 
