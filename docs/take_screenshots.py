@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from PIL import Image
 from playwright.sync_api import FloatRect, Page, ViewportSize, sync_playwright
@@ -33,9 +34,11 @@ from lib.storage.library import open_library
 PICTURES = Path(__file__).parent / "pictures"
 PORTIONS = (2, 5, 9, 14, 200)  # pages of each scrape
 EVERY_BUCKET = {"dagster/asset_partition_range_start": "00", "dagster/asset_partition_range_end": "0f"}
+GROUPS = ("ingest", "derive", "embed", "serve")
 DONE_FILE = "portions_done"
 VIEW: ViewportSize = {"width": 1720, "height": 960}
-GRAPH: FloatRect = {"x": 369, "y": 110, "width": 1300, "height": 850}  # without the panels around it
+TALL: ViewportSize = {"width": 1720, "height": 1200}
+GRAPH: FloatRect = {"x": 370, "y": 111, "width": 1300, "height": 950}  # without the panels around it
 TIMEOUT_S = 900.0
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
@@ -57,6 +60,7 @@ def main() -> None:
             page = browser.new_page(viewport=VIEW, device_scale_factor=1)
             page.set_default_timeout(60_000)
             for name, take in SHOTS.items():
+                page.set_viewport_size(TALL if take is asset_graph else VIEW)
                 take(page, dagster)
                 clip = GRAPH if take is asset_graph else None
                 _save(page.screenshot(clip=clip), PICTURES / f"{name}.webp")
@@ -83,7 +87,9 @@ def _open_for_the_demo_site(home: Path) -> None:
 def running(home: Path) -> Iterator[str]:
     """Run ``vitrine up`` on the library, and yield where Dagster answers."""
     dagster_port = free_port()
-    environment = {**os.environ, "VITRINE_API_PORT": str(free_port()), "VITRINE_DAGSTER_PORT": str(dagster_port)}
+    # Thumbnails in the metadata name the port that the API had then.
+    api_port = kept_port(home / "api_port")
+    environment = {**os.environ, "VITRINE_API_PORT": str(api_port), "VITRINE_DAGSTER_PORT": str(dagster_port)}
     up = subprocess.Popen([sys.executable, "-m", "lib.cli", "up", "--home", str(home)], env=environment)
     dagster = f"http://127.0.0.1:{dagster_port}"
     try:
@@ -128,16 +134,13 @@ def _run(dagster: str, job: str, config: dict[str, Any], tags: dict[str, str] | 
 
 def asset_graph(page: Page, dagster: str) -> None:
     """All assets and how they hang together."""
-    page.goto(f"{dagster}/asset-groups")
-    closed = page.get_by_label("unfold_more")
-    closed.first.wait_for()
-    _hide_navigation(page)
-    while count := closed.count():
-        closed.first.click()
-        _wait(lambda before=count: closed.count() < before)
-        page.wait_for_timeout(1500)
-    page.reload()  # the groups stay open, and the graph is fitted to the window
+    opened = ",".join(f"global@global:{group}" for group in GROUPS)
+    page.goto(f"{dagster}/asset-groups?{urlencode({'expanded': opened})}")
     page.get_by_text("search_index", exact=True).first.wait_for()
+    _hide_navigation(page)
+    page.reload()  # fits the graph into the room that there is now
+    page.get_by_text("search_index", exact=True).first.wait_for()
+    _wait(lambda: page.get_by_text("Materialized").count() > 0 and page.get_by_text("Loading").count() == 0)
     _settle(page)
 
 
@@ -159,7 +162,8 @@ def plots(page: Page, dagster: str) -> None:
 
 def _open_metadata(page: Page, dagster: str) -> None:
     page.goto(f"{dagster}/assets/scraped_images")
-    page.locator("img[src*='/thumbnail']").first.wait_for()
+    thumbnail = page.locator("img[src*='/thumbnail']").first
+    _wait(lambda: thumbnail.count() > 0 and thumbnail.evaluate("image => image.naturalWidth") > 0)
     _hide_navigation(page)
 
 
