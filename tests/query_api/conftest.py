@@ -38,7 +38,7 @@ from tests.query_api.fake_dagster import FakeDagster
 REPOSITORY = Path(__file__).parents[2]
 PICTURES = REPOSITORY / "tests" / "data" / "pictures"
 PLAIN = {"red": "#d02020", "orange": "#e08020", "cyan": "#20c0d0", "blue": "#2040d0", "grey": "#808080"}
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0  # some fifteen seconds on an idle machine
 START_TIMEOUT_S = 60.0  # two seconds on an idle machine
 
 
