@@ -40,7 +40,7 @@ REPOSITORY = Path(__file__).parents[2]
 PICTURES = REPOSITORY / "tests" / "data" / "pictures"
 PLAIN = {"red": "#d02020", "orange": "#e08020", "cyan": "#20c0d0", "blue": "#2040d0", "grey": "#808080"}
 SITE = Site(name="test", start_urls=("https://pictures.example/",))
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0  # some fifteen seconds on an idle machine
 START_TIMEOUT_S = 60.0  # two seconds on an idle machine
 
 
