@@ -29,7 +29,7 @@ def measure(name: str, lab: NDArray[np.float32], scans: int, queries: int) -> No
     everything, same, times = lab.astype(np.float64), 0, []
     for query in asked[:scans]:
         start = perf_counter()
-        distances = deltaE_ciede2000(query.astype(np.float64), everything)
+        distances = deltaE_ciede2000(np.broadcast_to(query.astype(np.float64), everything.shape), everything)
         near = np.argpartition(distances, K)[: K + 1]
         scanned = near[np.lexsort((near, distances[near]))][:K]
         between = perf_counter()
