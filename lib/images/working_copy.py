@@ -64,7 +64,7 @@ def encode_working_copy(rgba: RGBAImage) -> bytes:
     if opaque:
         differences &= _COLOR_BITS  # sums modulo 2²⁴ still give the colours, and nothing is spent on alpha
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    return _HEADER.pack(_MAGIC, width, height, opaque) + compressor.compress(differences.data)
+    return _HEADER.pack(_MAGIC, width, height, opaque) + compressor.compress(differences.tobytes())
 
 
 def read_working_copy(data: bytes) -> RGBAImage:

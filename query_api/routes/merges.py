@@ -1,6 +1,6 @@
 """Merging two stored images by Laplacian pyramids."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Header
 from fastapi.responses import Response
@@ -14,7 +14,7 @@ from query_api.schemas.merges import DrawnMerge, LeftRight, MergeRequest, Subjec
 from query_api.schemas.requests import TwoPaths
 
 router = APIRouter(prefix="/v1/merges", tags=["merges"])
-PICTURES = {200: {"content": {format_.media_type: {} for format_ in PictureFormat}}}
+PICTURES: dict[int | str, dict[str, Any]] = {200: {"content": {format_.media_type: {} for format_ in PictureFormat}}}
 Accept = Annotated[str, Header(description="`image/png`, `image/jpeg` or `image/webp`.")]
 
 
