@@ -13,7 +13,7 @@ import numpy as np
 
 from lib.arrays import Embeddings, RGBAImage
 from lib.embedding.checkpoint import load_clip_checkpoint
-from lib.embedding.clip_text import CausalText, MaskedText
+from lib.embedding.clip_text import CausalText, MaskedText, TextTower
 from lib.embedding.encoder import unit_rows
 from lib.embedding.preprocessing import model_input
 from lib.embedding.runtime import Runtime
@@ -37,7 +37,7 @@ class ClipEncoder:
         self._preprocessing: Preprocessing = spec.preprocessing
         self._runtime = runtime
         self._network = runtime.place(network)
-        text = MaskedText if _reads_text_by_transformers(spec) else CausalText
+        text: type[TextTower] = MaskedText if _reads_text_by_transformers(spec) else CausalText
         self._text = text(self._network, tokenizer)
 
     @classmethod

@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.arrays import FloatArray
 from lib.errors import ConfigurationError
 from lib.settings import Precision
 
 Item = TypeVar("Item")
+Rows: TypeAlias = NDArray[np.float32]  # (N, D)
 
 # What PyTorch calls the instructions that multiply bfloat16; without one of them it is emulated, many times slower.
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
@@ -70,7 +70,7 @@ class Runtime:
 
         return torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
 
-    def run(self, forward: Callable[[Sequence[Item]], Any], items: Sequence[Item], size: int) -> FloatArray:
+    def run(self, forward: Callable[[Sequence[Item]], Any], items: Sequence[Item], size: int) -> Rows:
         """Return ``forward`` over ``items``, at most ``size`` at a time, as float32 rows, shape (len(items), D).
 
         On a CPU parts run side by side, each on one thread: threads that share one pass wait for each other after
@@ -81,20 +81,20 @@ class Runtime:
             return np.concatenate([self._rows(forward, part, self.threads) for part in parts])
         return np.concatenate(list(_pool(self.threads).map(lambda part: self._rows(forward, part, 1), parts)))
 
-    def _rows(self, forward: Callable[[Sequence[Item]], Any], part: Sequence[Item], threads: int) -> FloatArray:
+    def _rows(self, forward: Callable[[Sequence[Item]], Any], part: Sequence[Item], threads: int) -> Rows:
         import torch
 
         if torch.get_num_threads() != threads:  # each thread of ours has a number of its own
             torch.set_num_threads(threads)
         with self._inference():
-            rows: FloatArray = forward(part).float().cpu().numpy()
+            rows: Rows = forward(part).float().cpu().numpy()
         return rows
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
         import torch
 
-        products = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        products: Any = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
         with torch.inference_mode(), products:
             yield
 
