@@ -53,4 +53,4 @@ def pause_after(failures: int) -> float:
     >>> [pause_after(failures) for failures in (1, 2, 3, 10)]
     [15.0, 60.0, 240.0, 21600.0]
     """
-    return min(FIRST_PAUSE_S * 4 ** (failures - 1), LONGEST_PAUSE_S)
+    return min(FIRST_PAUSE_S * 4.0 ** (failures - 1), LONGEST_PAUSE_S)
