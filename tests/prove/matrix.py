@@ -92,7 +92,14 @@ def session(proof: Proof, name: str) -> Iterator[Product]:
     """Keep a library running; at the end a scrape must download nothing, and Ctrl-C must leave no process."""
     product = proof.product(name)
     product.up()
-    yield product
+    try:
+        yield product
+        _end(proof, name, product)
+    finally:
+        victims.kill(product.home, TREE, proof.choice())  # what is left when a trial of ours ends early
+
+
+def _end(proof: Proof, name: str, product: Product) -> None:
     second_supervisor(proof, product)
     since = len(ledger.read(proof.reference.site_log))
     undisturbed = Cycle(product, proof.choice(name, "end")).play(())

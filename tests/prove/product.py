@@ -120,7 +120,7 @@ class Product:
         try:
             with self._connect(database) as connection:
                 return connection.execute(query).fetchall()  # type: ignore[call-overload, no-any-return]
-        except (psycopg.OperationalError, OSError) as error:
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable, OSError) as error:  # away, or not made yet
             raise DatabaseAway(str(error)) from error
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[Any, ...]]:
