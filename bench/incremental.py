@@ -34,6 +34,7 @@ import sqlalchemy as sa
 from bench.synthetic_library import add_picture, build, disc
 from lib.arrays import Mask
 from lib.embedding.clip import ClipEncoder
+from lib.embedding.runtime import Runtime
 from lib.images.background import decode_mask_png
 from lib.models.registry import CLIP_LAION2B, ISNET, ModelSpec
 from lib.settings import Settings
@@ -186,7 +187,7 @@ def new_clip_model(library: Library) -> Cost:
     register(library, CLIP_LAION2B)
     torch.manual_seed(0)
     network = open_clip.CLIP(embed_dim=512, vision_cfg=SMALL_VISION, text_cfg=SMALL_TEXT).eval()
-    encoder = ClipEncoder(CLIP_LAION2B, network, None, torch.device("cpu"))
+    encoder = ClipEncoder(CLIP_LAION2B, network, None, Runtime(torch.device("cpu")))
     return run_beside(library, Stage("clip", 64, lambda _library, spec: EmbeddingWorker("clip", spec, encoder)))
 
 
