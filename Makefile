@@ -2,8 +2,8 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PROFILE ?= packaged
-CLAIMS := download decode matting copy pipeline memory
-
+CLAIMS := download decode matting copy encoders clip_text pipeline memory incremental \
+	color_kernel color_search color_palette color_api merge
 TRIES ?= 10
 
 .PHONY: demo up test prove-pipeline check install install-dev bench screenshots lock clean
@@ -27,7 +27,7 @@ check: install-dev
 	.venv/bin/lint-imports
 	$(PYTHON) -m pytest --doctest-modules --ignore lib/storage/migrations -q lib orchestration query_api demo
 
-bench: install-dev ## measure each stage and the whole against the way one writes it first (an hour; QUICK=--quick: minutes)
+bench: install-dev ## measure each claim beside a peer (hours; QUICK=--quick: minutes; CLAIMS= some of them)
 	@for claim in $(CLAIMS); do $(PYTHON) -W ignore -m bench.$$claim $(QUICK) || exit 1; done
 
 install:
