@@ -2,9 +2,9 @@
 
 Compared, on synthetic libraries of 10,000 and 100,000 images (``--quick``: 300 and 600): a run of everything with
 nothing new; with one new image; with a new CLIP model; with a new background remover whose masks are equal. Printed
-for each: the seconds spent inside the assets and inside the checks, the CPU seconds of this process and the database server
-(which a busy machine changes little, and which include what Dagster does around the assets), the images given to a
-model, rows written (by ``xmin``, the server's own mark on a row version) and files made. The ratio at the end is how
+for each: the seconds spent inside the assets and inside the checks, the CPU seconds of this process and the database
+server (which a busy machine changes little, and which include what Dagster does around the assets), the images given to
+a model, rows written (by ``xmin``, the server's own mark on a row version) and files made. The ratio at the end is how
 the first one grows with the library.
 
 The goal: nothing new costs 2 seconds at most inside the assets at 10,000 images.
