@@ -2,8 +2,8 @@
 
 A real API process on the embedded server. The rows are synthetic (palettes and layouts of crops of the demo's pictures,
 moved a little, written by COPY); the files behind them are the demo's. What is taken off is `Decoder.decode` of the
-same upload in a decoder process of the same kind, measured here, alternately. Claim: at most 100 ms (95th percentile) for
-similar and for complementary, as JSON; collages and the other readings are printed beside them. The API process's
+same upload in a decoder process of the same kind, measured here, alternately. Claim: at most 100 ms (95th percentile)
+for similar and for complementary, as JSON; collages and the other readings are printed beside them. The API process's
 own processor time is printed, too: it says much the same on a busy machine, and holds nothing of the decoder's.
 """
 
