@@ -20,6 +20,7 @@ HUE_BINS = 36
 GREY_BELOW = 0.04  # mean saturation × value; a colour cast of a grey photograph stays under it
 # Distances are in bins within the search: single precision keeps far more than this.
 _SLACK = 1e-3
+_ANCHOR_STEP = 3  # bins between the fixed ones whose distances give bounds
 
 
 class Harmony(StrEnum):
@@ -127,18 +128,14 @@ def harmony_distance(
     hues = np.asarray(stack, dtype=np.float32)
     bins = hues.shape[-1]
     distances = np.full(len(hues), np.inf)
-    colorful = np.flatnonzero(~is_grey(hues))
-    if is_grey(query) or not len(colorful):
+    if is_grey(query):
         return distances
-    shapes = hues[colorful] / hues[colorful].sum(axis=1, keepdims=True)
     targets = _targets(np.asarray(query, dtype=np.float64), harmony)
-    apart = np.abs(np.subtract.outer(np.arange(bins), np.arange(bins)))
+    apart = np.abs(np.subtract.outer(np.arange(bins), np.arange(0, bins, _ANCHOR_STEP)))
     apart = np.minimum(apart, bins - apart)
-    moved = np.empty(len(colorful))
     limit = within * (bins / 2)
-    _circular_distances(shapes, targets, shapes @ apart.astype(np.float32), targets @ apart, limit + _SLACK, moved)
-    distances[colorful] = np.where(moved <= limit + 1e-9, np.minimum(moved / (bins / 2), 1), np.inf)
-    return distances
+    _circular_distances(hues, targets, hues @ apart.astype(np.float32), targets @ apart, limit + _SLACK, distances)
+    return np.where(distances <= limit + 1e-9, np.minimum(distances / (bins / 2), 1), np.inf)
 
 
 def _targets(query: FloatArray, harmony: Harmony) -> FloatArray:
@@ -153,21 +150,30 @@ def _targets(query: FloatArray, harmony: Harmony) -> FloatArray:
 
 
 @compiled
-def _circular_distances(shapes, targets, means, target_means, limit, out):  # type: ignore[no-untyped-def]
-    """Write the least distance in bins from each of ``shapes`` to any of ``targets``, or inf above ``limit``."""
-    bins = shapes.shape[1]
+def _circular_distances(hues, targets, means, target_means, limit, out):  # type: ignore[no-untyped-def]
+    """Write the least distance in bins from each of ``hues`` to any of ``targets``, or inf: above ``limit``, or grey.
+
+    ``means`` holds the sums of each row's hues, weighted by their distance to each anchor.
+    """
+    bins = hues.shape[1]
     gap, ordered = np.empty(bins), np.empty(bins)
     for n in range(len(out)):
+        colorful = 0.0
+        for i in range(bins):
+            colorful += hues[n, i]
+        out[n] = np.inf
+        if colorful < GREY_BELOW:
+            continue
         least = np.inf
         for t in range(len(targets)):
             bound = 0.0
-            for i in range(bins):
-                bound = max(bound, abs(means[n, i] - target_means[t, i]))
+            for i in range(means.shape[1]):
+                bound = max(bound, abs(means[n, i] / colorful - target_means[t, i]))
             if bound - _SLACK > min(limit, least):
                 continue
             total = 0.0
             for i in range(bins):
-                total += shapes[n, i] - targets[t, i]
+                total += hues[n, i] / colorful - targets[t, i]
                 gap[i] = total
                 j = i
                 while j > 0 and ordered[j - 1] > total:

@@ -109,10 +109,9 @@ def harmonious_by_palette(
     require_visible(query)
     within = (TOLERANCE[harmony] if tolerance is None else tolerance) / 180
     histograms = colors.even_hues if wheel is Wheel.oklch else colors.hues
-    stack = histograms[colors.rows]
     if wheel is Wheel.ryb:
-        stack = ryb_histograms(stack)
-    distances = harmony_distance(query_hues(query, wheel), stack, harmony, within=within)
+        histograms = ryb_histograms(histograms)
+    distances = harmony_distance(query_hues(query, wheel), histograms, harmony, within=within)[colors.rows]
     return _page(colors, _ranked(colors, distances, replace(window, within=within + _ROUNDING)))
 
 

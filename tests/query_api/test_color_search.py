@@ -7,8 +7,8 @@ import httpx2 as httpx
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from PIL import ImageCms
 
+from tests.lib.images.test_decoding import display_p3
 from tests.query_api.conftest import disc, plain, png
 
 JSON = {"Accept": "application/json"}
@@ -197,15 +197,17 @@ def test_odd_pictures_are_understood(api: httpx.Client, data: bytes, nearest: st
 
 
 def test_a_wide_gamut_picture_is_compared_as_it_looks(api: httpx.Client) -> None:
-    """The same numbers under a profile with swapped primaries are another colour: red there is blue in sRGB."""
-    plain_red = names(ask(api, SIMILAR, plain("#d02020")))[0]
-    lab_profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    tagged = encoded(PillowImage.new("RGB", (40, 40), "#d02020"), "PNG", icc_profile=lab_profile.tobytes())
-    assert names(ask(api, SIMILAR, tagged))[0] == plain_red
+    """The same numbers under a Display P3 profile are a more vivid colour than in sRGB."""
+    plain_cyan = ask(api, SIMILAR, plain("#20c0d0")).json()["results"][0]
+    tagged = encoded(PillowImage.new("RGB", (40, 40), "#20c0d0"), "PNG", icc_profile=display_p3())
+    wide_cyan = ask(api, SIMILAR, tagged).json()["results"][0]
+    assert (plain_cyan["img_name"], wide_cyan["img_name"]) == ("cyan.png", "cyan.png")
+    assert plain_cyan["distance"] < 0.1
+    assert 1 < wide_cyan["distance"] < 12
 
 
 def test_palettes_have_names_for_people(api: httpx.Client) -> None:
     image_id = ask(api, SIMILAR, plain("#d02020")).json()["results"][0]["image_id"]
     palette = api.get(f"/v1/images/{image_id}").json()["colors"]["palette"]
     assert palette[0]["name"] == "red"
-    assert palette[0]["css_name"] == "crimson"
+    assert palette[0]["css_name"] == "firebrick"
