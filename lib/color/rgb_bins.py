@@ -6,8 +6,10 @@ Belongs here: the summing. What is made of the bins: palette.py, harmony.py.
 import numpy as np
 
 from lib.arrays import FloatArray, RGBAImage
+from lib.color.compiled import compiled
 
 _BITS = 5  # per channel; a bin keeps the mean of its pixels, so a flat colour stays exact
+_SHIFT = 8 - _BITS
 
 
 def rgb_bins(rgba: RGBAImage) -> tuple[FloatArray, FloatArray]:
@@ -15,14 +17,23 @@ def rgb_bins(rgba: RGBAImage) -> tuple[FloatArray, FloatArray]:
 
     Colours lie in [0, 1], shares sum to 1. A pixel counts by its alpha. N is 0 where all is transparent.
     """
-    pixels = rgba.reshape(-1, 4)
-    pixels = pixels[pixels[:, 3] > 0]
-    codes = (pixels[:, :3] >> (8 - _BITS)).astype(np.int32)
-    index = (codes[:, 0] << 2 * _BITS) | (codes[:, 1] << _BITS) | codes[:, 2]
-    size = 1 << 3 * _BITS
-    alpha = pixels[:, 3] / 255.0
-    mass = np.bincount(index, weights=alpha, minlength=size)
-    sums = [np.bincount(index, weights=pixels[:, channel] * alpha, minlength=size) for channel in range(3)]
+    sums = np.zeros((1 << 3 * _BITS, 4))
+    _add_pixels(np.ascontiguousarray(rgba).reshape(-1, 4), sums)
+    mass = sums[:, 3]
     occupied = np.flatnonzero(mass)
-    mean = np.stack([channel[occupied] for channel in sums], axis=1) / mass[occupied, None]
+    mean = sums[occupied, :3] / mass[occupied, None]
     return mean / 255, mass[occupied] / max(mass.sum(), 1 / 255)
+
+
+@compiled
+def _add_pixels(pixels, sums):  # type: ignore[no-untyped-def]
+    """Add red, green and blue times alpha, and alpha, of each pixel to its bin."""
+    for n in range(pixels.shape[0]):
+        red, green, blue, opacity = pixels[n, 0], pixels[n, 1], pixels[n, 2], pixels[n, 3]
+        if opacity:
+            alpha = opacity / 255.0
+            code = (red >> _SHIFT) << 2 * _BITS | (green >> _SHIFT) << _BITS | blue >> _SHIFT
+            sums[code, 0] += red * alpha
+            sums[code, 1] += green * alpha
+            sums[code, 2] += blue * alpha
+            sums[code, 3] += alpha
