@@ -39,7 +39,13 @@ def test_every_job_of_the_design_exists() -> None:
 def test_sensors_run_by_default_and_scraping_waits_to_be_switched_on() -> None:
     sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or []}
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
-    assert set(sensors) == {"automation", "pending_work_sensor", "scrape_request_sensor", "source_schedule_sensor"}
+    assert set(sensors) == {
+        "automation",
+        "pending_work_sensor",
+        "scrape_request_sensor",
+        "source_schedule_sensor",
+        "interrupted_crawl_sensor",
+    }
     schedules = {schedule.name: schedule.default_status for schedule in defs.schedules or []}
     assert schedules == {
         "scrape_daily": dg.DefaultScheduleStatus.STOPPED,

@@ -1,20 +1,22 @@
 """The loop behind every derived asset."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from lib.arrays import Embeddings
 from lib.errors import WeightsMissing
 from lib.models.registry import ModelSpec, model_specs
 from lib.storage import ledger, models
 from lib.storage.library import Library
 from lib.storage.tables import ClipEmbedding, StageResult
 from orchestration.partitions import BUCKET_COUNT
-from orchestration.stage import StageReport, Worker, run_stage
+from orchestration.stage import Picture, StageReport, Worker, run_stage
 from tests.conftest import AddImage
-from tests.orchestration.conftest import RED, CountingStage
+from tests.orchestration.conftest import RED, CountingStage, CountingWorker
 
 EVERYTHING = range(BUCKET_COUNT)
 
@@ -87,15 +89,16 @@ def test_a_lease_that_is_lost_meanwhile_costs_its_neighbours_nothing(library: Li
         add_image(color)
     counting = CountingStage()
 
-    def load(opened: Library, spec: ModelSpec) -> Worker[Any]:
-        with opened.database.session() as session:  # another run takes one image over while the model loads
-            takeover = sa.update(StageResult).where(StageResult.image_id == lost.id).values(lease_owner="another")
-            session.execute(takeover)
-            session.commit()
-        return counting.stage.load(opened, spec)
+    class TakenOver(CountingWorker):
+        def compute(self, pictures: Sequence[Picture]) -> Embeddings:
+            with library.database.session() as session:  # another run takes one image over while the model is at work
+                takeover = sa.update(StageResult).where(StageResult.image_id == lost.id).values(lease_owner="another")
+                session.execute(takeover)
+                session.commit()
+            return super().compute(pictures)
 
+    stage = replace(counting.stage, load=lambda _library, spec: TakenOver(spec.spec_id, counting.seen))
     with ledger.running(library.database, "another"), ledger.running(library.database, "first"):
-        stage = replace(counting.stage, load=load)
         assert run_stage(library, stage, run_id="first", buckets=EVERYTHING, force=False).processed == 3
     with library.database.session() as session:
         assert lost.id not in set(session.scalars(sa.select(ClipEmbedding.image_id)))
