@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from lib.errors import ModelNotFound
+from lib.errors import ModelNotFound, NotFound
 from lib.models.registry import STAGE_OF_ROLE, ModelSpec
 from lib.storage import ledger
 from lib.storage.embeddings import create_partition
@@ -56,10 +56,10 @@ def require_active(session: Session, role: str) -> Model:
 
 
 def require_model(session: Session, spec_id: str) -> Model:
-    """Return a model that this library has used. Raises ModelNotFound."""
+    """Return a model that this library has used. Raises NotFound."""
     model = session.get(Model, spec_id)
     if model is None:
-        raise ModelNotFound(f"this library has no model {spec_id}")
+        raise NotFound(f"this library has no model {spec_id}")
     return model
 
 
