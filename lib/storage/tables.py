@@ -302,7 +302,7 @@ class JobRequest(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     job: Mapped[str]
     config: Mapped[dict[str, Any]]
-    state: Mapped[str] = mapped_column(server_default="queued")  # queued, launched
+    state: Mapped[str] = mapped_column(server_default="queued")  # queued, launched, ended
     run_id: Mapped[str | None]
     created_at: Mapped[datetime] = _now()
     launched_at: Mapped[datetime | None]

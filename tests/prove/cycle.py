@@ -21,7 +21,8 @@ CALM_S = 1.5  # so long nothing may be under way before the library is looked at
 # How long a victim that comes and goes is left alone at most, once it is there; the others die after a pause.
 LIFE_S = {"run": 20.0, "Chromium": 4.0}
 LONGEST_PAUSE_S = 8.0
-APPEARANCE_LIMIT_S = 60.0
+APPEARANCE_LIMIT_S = 180.0
+START_LIMIT_S = 300.0
 
 
 @dataclass
@@ -47,6 +48,9 @@ class Cycle:
 
     def play(self, kills: Sequence[tuple[str, ...]]) -> Outcome:
         """Run a cycle in which these groups of victims die, one group after the other; return when all is calm."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while "scrape" not in self.asked and time.monotonic() < deadline:
+            self._tick()
         for group in kills:
             self._strike(group)
         self._settle()
