@@ -21,6 +21,7 @@ from demo.queries import Answer, ask_all
 from demo.serve import demo_source
 from lib.cli import ports
 from lib.cli.environment import process_environment
+from lib.cli.home_lock import is_supervised
 from lib.cli.models import fetch_weights
 from lib.cli.processes import Processes, ProcessFailed
 from lib.cli.sources import upsert_sources
@@ -136,7 +137,8 @@ def _processes(library: Library) -> Iterator[Processes]:
 
 def _materialize(library: Library, processes: Processes) -> dict[str, dict[str, Any]]:
     """Materialise everything through Dagster in a process of its own, showing how far it is."""
-    reconcile(processes, library.settings, beside_others=True)
+    home = library.settings.home_path
+    reconcile(processes, launched_before=None if is_supervised(home) else time.time())
     output = library.settings.home_path / "logs" / "materialized.jsonl"
     # Thumbnails in the metadata are for later, when `make up` serves them on its usual port.
     processes.environment["VITRINE_API_PORT"] = str(Settings().api_port)

@@ -2,7 +2,7 @@
 
 A run holds an advisory lock for as long as it lives. Dagster notices a worker that dies alone, but when the worker, the
 code server and the daemon die together the run stays STARTED and the next one QUEUED; the free lock tells the truth.
-``python -m orchestration.reconcile`` does it once, before anything else starts (``--patient``: beside others).
+``python -m orchestration.reconcile`` does it once, for the command line.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from lib.settings import Settings
 from lib.storage import ledger
 from lib.storage.library import open_library
 
-GRACE_S = 60.0  # from STARTED to the lock a run imports its code
+GRACE_S = 60.0  # from its launch to the lock a run imports its code
 log = structlog.get_logger()
 # NOT_STARTED: its launcher died between writing it down and queueing it. QUEUED runs are the daemon's to start.
 OPEN_STATUSES = [
@@ -28,14 +28,14 @@ OPEN_STATUSES = [
 ]
 
 
-def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, grace_s: float = GRACE_S) -> list[str]:
-    """Mark as failed each run that began more than ``grace_s`` ago and whose lock is free; return their ids."""
-    horizon = time.time() - grace_s
-    records = instance.get_run_records(dg.RunsFilter(statuses=OPEN_STATUSES))
-    # A run that is starting may have waited in the queue for hours: what counts is when it left it.
-    old = [
-        record.dagster_run for record in records if (record.start_time or record.update_timestamp.timestamp()) < horizon
-    ]
+def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, launched_before: float | None = None) -> list[str]:
+    """Mark as failed each open run that was launched before then and whose lock is free; return their ids.
+
+    ``launched_before`` is in seconds since 1970; without it, runs younger than ``GRACE_S`` are spared.
+    """
+    horizon = time.time() - GRACE_S if launched_before is None else launched_before
+    runs = instance.get_runs(dg.RunsFilter(statuses=OPEN_STATUSES))
+    old = [run for run in runs if _launch_time(instance, run.run_id) < horizon]
     dead = [run for run in old if not ledger.is_running(session, run.run_id)]
     for run in dead:
         instance.report_run_failed(
@@ -46,11 +46,19 @@ def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, grace_s: fl
     return [run.run_id for run in dead]
 
 
+def _launch_time(instance: dg.DagsterInstance, run_id: str) -> float:
+    """Return when the run's process was launched, which may be long after the run was queued; else when it was made."""
+    launched: float | None = instance.get_run_stats(run_id).launch_time
+    record = instance.get_run_record_by_id(run_id)
+    made = record.create_timestamp.timestamp() if record else 0.0
+    return made if launched is None else launched
+
+
 def main() -> None:
-    """End the dead runs of this library; where nothing of it runs yet, there is nobody to be patient with."""
+    """End the dead runs of this library."""
     parser = argparse.ArgumentParser(prog="python -m orchestration.reconcile", description=__doc__)
-    parser.add_argument("--patient", action="store_true", help="spare the young: others may be starting runs")
-    grace_s = GRACE_S if parser.parse_args().patient else 0.0
+    parser.add_argument("--launched-before", type=float, help="seconds since 1970; runs of the last minute are spared")
+    launched_before = parser.parse_args().launched_before
     settings = Settings()
     logs.configure(settings.log_level, file=settings.home_path / "logs" / "reconcile.log")
     with (
@@ -58,7 +66,7 @@ def main() -> None:
         dg.DagsterInstance.get() as instance,
         library.database.session() as session,
     ):
-        end_dead_runs(instance, session, grace_s=grace_s)
+        end_dead_runs(instance, session, launched_before=launched_before)
 
 
 if __name__ == "__main__":

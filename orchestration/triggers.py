@@ -4,6 +4,7 @@ Automation conditions react to edges (a parent was updated); the sensors here lo
 when a run fails.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -11,7 +12,7 @@ import dagster as dg
 from lib.models.registry import STAGE_OF_ROLE
 from lib.storage import ledger, models, sources
 from lib.storage.library import Library
-from lib.storage.requests import mark_launched, queued_requests
+from lib.storage.requests import launched_requests, mark_ended, mark_launched, queued_requests
 from lib.storage.tables import JobRequest
 from orchestration import jobs, source_schedules
 from orchestration.interrupted_crawls import interrupted_crawl_sensor
@@ -19,6 +20,10 @@ from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
 from orchestration.resources import REQUEST_TAG, LibraryResource
 
+MAX_RUNS_PER_REQUEST = 8
+# How Dagster writes down what it thinks of a failed run.
+FAILURE_REASON_TAG, STEP_FAILURE = "dagster/failure_reason", "STEP_FAILURE"
+WILL_RETRY_TAG, RETRIED_BY_TAG = "dagster/will_retry", "dagster/auto_retry_run_id"
 LAUNCH_PATIENCE_S = 15.0  # the API launches what it was asked for by itself; this is for when it could not
 RUNNING = dg.DefaultSensorStatus.RUNNING
 UNFINISHED = [
@@ -61,33 +66,63 @@ def pending_work(instance: dg.DagsterInstance, library: Library) -> dg.RunReques
 
 @dg.sensor(jobs=jobs.ALL_JOBS, minimum_interval_seconds=10, default_status=RUNNING)
 def scrape_request_sensor(context: dg.SensorEvaluationContext, library: LibraryResource) -> dg.SensorResult:
-    """Launch the jobs that were asked for while Dagster was away."""
+    """Launch the jobs that were asked for while Dagster was away, and again those whose run it lost."""
     wanted = unserved_requests(context.instance, library.library, older_than_s=LAUNCH_PATIENCE_S)
     return dg.SensorResult(run_requests=wanted)
 
 
 def unserved_requests(instance: dg.DagsterInstance, library: Library, *, older_than_s: float) -> list[dg.RunRequest]:
-    """Return a run for each request that has none, and close those that have one.
+    """Return a run for each request that has none, or whose runs have all crashed; close those that have ended.
 
-    A request is closed only when its run exists: a tick that dies after its decision decides the same again, and the
-    run key keeps that from happening twice.
+    A request counts as launched only when its run exists: a tick that dies after its decision decides the same again,
+    and the run key keeps that from happening twice.
     """
     wanted: list[dg.RunRequest] = []
     with library.database.session() as session:
         for request in queued_requests(session, older_than_s=older_than_s):
-            runs = instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id}), limit=1)
+            runs = _runs_of(instance, request)
             if runs:
                 mark_launched(session, request.id, runs[0].run_id)
             else:
-                wanted.append(_run_request(request))
+                wanted.append(_run_request(request, number=0))
+        for request in launched_requests(session):
+            runs = _runs_of(instance, request)
+            if _is_given_up(runs):
+                wanted.append(_run_request(request, number=len(runs)))
+            elif all(run.is_finished and not _will_be_retried(run) for run in runs):
+                mark_ended(session, request.id)
         session.commit()
     return wanted
 
 
-def _run_request(request: JobRequest) -> dg.RunRequest:
+def _runs_of(instance: dg.DagsterInstance, request: JobRequest) -> list[dg.DagsterRun]:
+    """Return the runs that have served a request, newest first, those included that Dagster started as retries."""
+    return list(instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id})))
+
+
+def _is_given_up(runs: Sequence[dg.DagsterRun]) -> bool:
+    """Return whether the newest run crashed and Dagster will not retry it.
+
+    It gives up when its code server is away at the very moment of retrying. A run that failed by itself has said why.
+    """
+    if not runs or len(runs) >= MAX_RUNS_PER_REQUEST or any(not run.is_finished for run in runs):
+        return False
+    newest = runs[0]
+    has_crashed = newest.status == dg.DagsterRunStatus.FAILURE and newest.tags.get(FAILURE_REASON_TAG) != STEP_FAILURE
+    return has_crashed and newest.tags.get(WILL_RETRY_TAG) == "false"
+
+
+def _will_be_retried(run: dg.DagsterRun) -> bool:
+    """Return whether Dagster has yet to retry a failed run, or to decide it."""
+    if run.status != dg.DagsterRunStatus.FAILURE or RETRIED_BY_TAG in run.tags:
+        return False
+    return run.tags.get(WILL_RETRY_TAG) != "false"
+
+
+def _run_request(request: JobRequest, *, number: int) -> dg.RunRequest:
     range_tags = ALL_BUCKETS_TAGS if request.job in jobs.NEED_RANGE else {}
     return dg.RunRequest(
-        run_key=request.id,
+        run_key=f"{request.id}-{number}" if number else request.id,
         job_name=request.job,
         run_config=request.config,
         tags={REQUEST_TAG: request.id, **range_tags},

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from lib.cli import ports
 from lib.cli.environment import process_environment
-from lib.cli.home_lock import is_supervised, only_supervisor
+from lib.cli.home_lock import only_supervisor
 from lib.cli.models import missing_weights
 from lib.cli.processes import Processes, ProcessFailed
 from lib.cli.sources import upsert_sources_file
@@ -33,6 +33,7 @@ API_TIMEOUT_S = 30.0
 SITE_TIMEOUT_S = 20.0
 DEMO_HOME = "demo"
 SITE_PORT_FILE = "site_port"
+WORKSPACE_FILE = "workspace.yaml"
 DAGSTER_TIMEOUT_S = 120.0
 JSON_LINES = ("--log-format", "json")
 LOOK_EVERY_S = 1.0
@@ -115,7 +116,7 @@ def start_api(processes: Processes, library: Library) -> None:
 def start_dagster(processes: Processes, library: Library) -> None:
     """End what a crash left open, then start the code server, the web server and the daemon."""
     settings = library.settings
-    reconcile(processes, settings)
+    reconcile(processes, launched_before=time.time())
     code_port = ports.free_port()
     workspace = write_workspace(settings.home_path / "dagster", code_port)
     # One process, whose death is seen: the reloading `code-server start` would go on without the one that it watches.
@@ -133,19 +134,19 @@ def start_dagster(processes: Processes, library: Library) -> None:
     wait_for(processes, library, "webserver", lambda: answers(url), timeout_s=DAGSTER_TIMEOUT_S)
 
 
-def reconcile(processes: Processes, settings: Settings, *, beside_others: bool = False) -> None:
-    """End Dagster's runs whose process is gone.
+def reconcile(processes: Processes, *, launched_before: float | None) -> None:
+    """End Dagster's runs whose process is gone, of those launched before then (seconds since 1970).
 
-    ``beside_others``: a supervisor lives, and a young run without a lock may be one that it has just started.
+    None spares the runs of the last minute, which somebody beside us may just have started.
     """
-    grace = [] if not (beside_others and is_supervised(settings.home_path)) else ["--patient"]
-    processes.start("reconcile", "orchestration.reconcile", *grace).wait()
+    horizon = [] if launched_before is None else ["--launched-before", str(launched_before)]
+    processes.start("reconcile", "orchestration.reconcile", *horizon).wait()
 
 
 def write_workspace(folder: Path, code_port: int) -> Path:
     """Write the workspace file that points Dagster at our code server."""
     server = {"host": "127.0.0.1", "port": code_port, "location_name": "vitrine"}
-    path = folder / "workspace.yaml"
+    path = folder / WORKSPACE_FILE
     path.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
     return path
 
@@ -183,10 +184,20 @@ def keep_alive(processes: Processes, library: Library) -> None:
         if processes.has_ended(name):
             _heal_database(library)
             processes.bury(name)
-            if name == "code-server":  # its runs went with it
-                reconcile(processes, library.settings)
+            died = time.time()
             processes.start_again(name)
+            if name == "code-server":
+                _wait_for_code_server(processes, library.settings)
+                reconcile(processes, launched_before=died)  # its runs went with it; Dagster retries them on the new one
     _heal_database(library)
+
+
+def _wait_for_code_server(processes: Processes, settings: Settings) -> None:
+    workspace = yaml.safe_load((settings.home_path / "dagster" / WORKSPACE_FILE).read_text())
+    port = workspace["load_from"][0]["grpc_server"]["port"]
+    deadline = time.monotonic() + API_TIMEOUT_S
+    while ports.is_free(port) and not processes.has_ended("code-server") and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _heal_database(library: Library) -> None:

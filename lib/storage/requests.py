@@ -61,6 +61,17 @@ def mark_launched(session: Session, request_id: str, run_id: str) -> None:
     )
 
 
+def mark_ended(session: Session, request_id: str) -> None:
+    """Note that nothing more will be done for a request: its run has ended, well or with what it had to say."""
+    session.execute(sa.update(JobRequest).where(JobRequest.id == request_id).values(state="ended"))
+
+
+def launched_requests(session: Session) -> list[JobRequest]:
+    """Return the requests that a run serves and that have not ended, oldest first."""
+    statement = sa.select(JobRequest).where(JobRequest.state == "launched").order_by(JobRequest.created_at)
+    return list(session.scalars(statement))
+
+
 def queued_requests(session: Session, *, older_than_s: float = 0.0) -> list[JobRequest]:
     """Return the requests that no run serves yet and that have waited ``older_than_s`` seconds, oldest first."""
     waited = sa.func.now() - JobRequest.created_at >= timedelta(seconds=older_than_s)

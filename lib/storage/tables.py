@@ -382,7 +382,7 @@ class JobRequest(Base):
     job: Mapped[str]
     config: Mapped[dict[str, Any]]
     number: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)  # in the order of asking
-    state: Mapped[str] = mapped_column(server_default="queued")  # queued, launched, canceled
+    state: Mapped[str] = mapped_column(server_default="queued")  # queued, launched, ended, canceled
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     run_id: Mapped[str | None]
     created_at: Mapped[datetime] = _now()

@@ -19,7 +19,7 @@ from query_api.service import Service
 
 router = APIRouter(prefix="/v1/requests", tags=["jobs"])
 LOOK_EVERY_S = 1.0
-ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED", "canceled"})
+ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED", "canceled", "ended"})
 
 
 async def asked_for(

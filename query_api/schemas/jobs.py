@@ -22,7 +22,9 @@ class JobAnswer(BaseModel):
 
     request_id: str
     job: str
-    state: str = Field(description="`queued`, `launched` or `canceled`; then Dagster's word: STARTED, SUCCESS, ...")
+    state: str = Field(
+        description="`queued`, `launched`, `ended` or `canceled`, then Dagster's word: STARTED, SUCCESS, ..."
+    )
     created_at: datetime
     run_id: str | None
     run_url: str | None = Field(description="Where a person can look at the run.")

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from dagster._core.events import JobFailureData, RunFailureReason
 
 from lib.storage import ledger
 from lib.storage.library import Library
-from lib.storage.requests import add_request, queued_requests
+from lib.storage.requests import add_request, launched_requests, mark_launched, queued_requests
 from orchestration.definitions import defs
 from orchestration.partitions import ALL_BUCKETS_TAGS
 from orchestration.reconcile import end_dead_runs
-from orchestration.triggers import pending_work, unserved_requests
+from orchestration.triggers import REQUEST_TAG, pending_work, unserved_requests
 from tests.conftest import AddImage
+
+STEP_FAILED = JobFailureData(error=None, failure_reason=RunFailureReason.STEP_FAILURE)
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_a_run_whose_process_is_gone_is_ended(instance: dg.DagsterInstance, libr
     job = defs.resolve_job_def("derive")
     dead, alive = (instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED) for _ in range(2))
     with ledger.running(library.database, alive.run_id), library.database.session() as session:
-        assert end_dead_runs(instance, session, grace_s=0) == [dead.run_id]
+        assert end_dead_runs(instance, session, launched_before=time.time()) == [dead.run_id]
     statuses = {run.run_id: run.status for run in instance.get_runs()}
     assert statuses == {dead.run_id: dg.DagsterRunStatus.FAILURE, alive.run_id: dg.DagsterRunStatus.STARTED}
 
@@ -56,26 +59,13 @@ def test_a_run_whose_process_is_gone_is_ended(instance: dg.DagsterInstance, libr
 def test_a_run_that_was_written_down_and_never_queued_is_ended(instance: dg.DagsterInstance, library: Library) -> None:
     run = instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.NOT_STARTED)
     with library.database.session() as session:
-        assert end_dead_runs(instance, session, grace_s=0) == [run.run_id]
+        assert end_dead_runs(instance, session, launched_before=time.time()) == [run.run_id]
 
 
 def test_a_young_run_is_given_time_to_import_its_code(instance: dg.DagsterInstance, library: Library) -> None:
     instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.STARTED)
     with library.database.session() as session:
-        assert end_dead_runs(instance, session, grace_s=60) == []
-
-
-def test_a_run_that_leaves_the_queue_is_young_however_long_it_waited(
-    instance: dg.DagsterInstance, library: Library
-) -> None:
-    run = instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.NOT_STARTED)
-    time.sleep(1.2)
-    starting = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_STARTING.value, run.job_name, message="leaves the queue")
-    instance.report_dagster_event(starting, run.run_id)
-    with library.database.session() as session:
-        assert end_dead_runs(instance, session, grace_s=1) == []
-        time.sleep(1.2)
-        assert end_dead_runs(instance, session, grace_s=1) == [run.run_id]
+        assert end_dead_runs(instance, session) == []
 
 
 def test_a_request_that_dagster_missed_is_launched_once_and_then_closed(
@@ -91,3 +81,61 @@ def test_a_request_that_dagster_missed_is_launched_once_and_then_closed(
     assert unserved_requests(instance, library, older_than_s=0) == []
     with library.database.session() as session:
         assert queued_requests(session) == []
+
+
+def launched_request(instance: dg.DagsterInstance, library: Library) -> tuple[str, dg.DagsterRun]:
+    """Return a request that a run serves, as the API leaves it, and the run."""
+    with library.database.session() as session:
+        request_id = add_request(session, "derive", {})[0].id
+        run = instance.create_run_for_job(defs.resolve_job_def("derive"), tags={REQUEST_TAG: request_id})
+        mark_launched(session, request_id, run.run_id)
+        session.commit()
+    return request_id, run
+
+
+def open_requests(library: Library) -> list[str]:
+    """Return the requests that are not done with."""
+    with library.database.session() as session:
+        return [request.id for request in (*queued_requests(session), *launched_requests(session))]
+
+
+def test_a_request_whose_run_was_lost_and_not_retried_is_launched_again(
+    instance: dg.DagsterInstance, library: Library
+) -> None:
+    request_id, run = launched_request(instance, library)
+    instance.report_run_failed(run)
+    instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+    (wanted,) = unserved_requests(instance, library, older_than_s=0)
+    assert wanted.tags[REQUEST_TAG] == request_id
+    assert wanted.run_key != request_id  # that key has had its run
+    assert open_requests(library) == [request_id]
+
+
+def test_a_request_whose_run_dagster_will_retry_is_left_to_it(instance: dg.DagsterInstance, library: Library) -> None:
+    request_id, run = launched_request(instance, library)
+    instance.report_run_failed(run)
+    instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    assert unserved_requests(instance, library, older_than_s=0) == []
+    assert open_requests(library) == [request_id]
+
+
+def test_a_request_whose_run_failed_by_itself_has_its_answer(instance: dg.DagsterInstance, library: Library) -> None:
+    _, run = launched_request(instance, library)
+    instance.report_run_failed(run, job_failure_data=STEP_FAILED)
+    instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+    assert unserved_requests(instance, library, older_than_s=0) == []
+    assert open_requests(library) == []
+
+
+def test_a_run_that_waited_long_to_be_launched_is_not_taken_for_a_dead_one(
+    instance: dg.DagsterInstance, library: Library
+) -> None:
+    run = instance.create_run_for_job(defs.resolve_job_def("derive"))
+    time.sleep(0.05)
+    made_long_ago = time.time()
+    time.sleep(0.05)
+    starting = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_STARTING.value, run.job_name, message="launched")
+    instance.report_dagster_event(starting, run.run_id)
+    with library.database.session() as session:
+        assert end_dead_runs(instance, session, launched_before=made_long_ago) == []
+        assert end_dead_runs(instance, session, launched_before=time.time()) == [run.run_id]

@@ -21,7 +21,9 @@ CALM_S = 1.5  # so long nothing may be under way before the library is looked at
 # How long a victim that comes and goes is left alone at most, once it is there; the others die after a pause.
 LIFE_S = {"run": 20.0, "Chromium": 4.0}
 LONGEST_PAUSE_S = 8.0
-APPEARANCE_LIMIT_S = 60.0
+APPEARANCE_LIMIT_S = 180.0
+START_LIMIT_S = 300.0
+ASK_EVERY_S = 3.0
 
 
 @dataclass
@@ -44,9 +46,13 @@ class Cycle:
     outcome: Outcome = field(default_factory=Outcome)
     asked: set[str] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
+    next_ask: float = 0.0
 
     def play(self, kills: Sequence[tuple[str, ...]]) -> Outcome:
         """Run a cycle in which these groups of victims die, one group after the other; return when all is calm."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while "scrape" not in self.asked and time.monotonic() < deadline:
+            self._tick()
         for group in kills:
             self._strike(group)
         self._settle()
@@ -109,10 +115,13 @@ class Cycle:
         time.sleep(TICK_S)
 
     def _ask(self) -> None:
-        for job, is_time in (("scrape", True), ("derive", "derive" not in self.asked and self._is_scraped())):
-            if is_time and job not in self.asked and self.product.ask_for(job):
-                self.asked.add(job)
-                self._note(f"{job} acknowledged")
+        job = "derive" if "scrape" in self.asked else "scrape"
+        if job in self.asked or time.monotonic() < self.next_ask or (job == "derive" and not self._is_scraped()):
+            return
+        if self.product.ask_for(job):
+            self.asked.add(job)
+            self._note(f"{job} acknowledged")
+        self.next_ask = time.monotonic() + ASK_EVERY_S
 
     def _is_scraped(self) -> bool:
         try:

@@ -30,7 +30,7 @@ from tests.prove import site, victims
 OPEN_RUNS = (
     "SELECT run_id, status FROM runs WHERE status IN ('NOT_STARTED', 'QUEUED', 'STARTING', 'STARTED', 'CANCELING')"
 )
-REQUEST_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 45.0  # longer than the API waits for Dagster
 STOP_TIMEOUT_S = 60.0
 RUN_TIMEOUT_S = 900.0
 
