@@ -64,9 +64,11 @@ def test_leaving_ends_a_process_that_will_not_listen(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word on a parent's death is Linux's own")
-def test_a_killed_supervisor_leaves_no_child(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told_to_ignore", ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
+def test_a_killed_supervisor_leaves_no_child(tmp_path: Path, told_to_ignore: str) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from lib.cli.processes import Processes\n"
+        "import signal, sys, time; from pathlib import Path; from lib.cli.processes import Processes\n"
+        f"{told_to_ignore}\n"
         "child = Processes(Path(sys.argv[1]), {}).start('child', 'http.server', '0', '--bind', '127.0.0.1')\n"
         "print(child.pid, flush=True); time.sleep(600)"
     )
