@@ -45,29 +45,33 @@ def restore_image(session: Session, image_id: int) -> Image:
 
 
 def delete_source(session: Session, name: str, *, restore_days: int) -> int:
-    """Remove a source with its pages and sightings, and return how many images no page shows any more.
+    """Remove a source with its pages and sightings, and return how many of its images no other page shows.
 
     Those images are cleared: a scrape that meets them again revives them, and they are erased when the time to restore
     is over. Raises SourceNotFound. The caller commits.
     """
     source = source_by_name(session, name)
+    shown_here = _shown_on(Page.source_id == source.id)
+    shown_elsewhere = _shown_on(Page.source_id != source.id, Page.cleared_in.is_(None))
+    only_here = sa.and_(Image.cleared_in.is_(None), shown_here, ~shown_elsewhere)
+    gone = list(session.scalars(sa.select(Image.id).where(only_here).with_for_update()))
+    if gone:
+        until = sa.func.now() + timedelta(days=restore_days)
+        generation = Generation(kind="clear", restore_until=until, counts={"images": len(gone)})
+        session.add(generation)
+        session.flush()
+        session.execute(sa.update(Image).where(only_here).values(cleared_in=generation.id))
     session.delete(source)
     session.flush()
-    seen = (
-        sa.select(ImageUrl.image_id)
-        .join(Sighting, Sighting.image_url_id == ImageUrl.id)
+    return len(gone)
+
+
+def _shown_on(*pages: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Say that an image was seen on some page of that kind."""
+    sighting = (
+        sa.select(Sighting.id)
+        .join(ImageUrl, ImageUrl.id == Sighting.image_url_id)
         .join(Page, Page.id == Sighting.page_id)
-        .where(ImageUrl.image_id == Image.id, Page.cleared_in.is_(None))
+        .where(ImageUrl.image_id == Image.id, *pages)
     )
-    until = sa.func.now() + timedelta(days=restore_days)
-    generation = Generation(kind="clear", restore_until=until, counts={})
-    session.add(generation)
-    session.flush()
-    unseen = session.execute(
-        sa.update(Image)
-        .where(Image.cleared_in.is_(None), ~seen.exists())
-        .values(cleared_in=generation.id)
-        .returning(Image.id)
-    ).all()
-    generation.counts = {"images": len(unseen)}
-    return len(unseen)
+    return sighting.exists()

@@ -56,6 +56,12 @@ def test_what_is_not_there_is_not_found(api: httpx.Client) -> None:
     assert api.delete("/v1/sources/nobody").status_code == 404
 
 
+def test_removing_a_source_leaves_images_alone_that_were_not_its_own(api: httpx.Client, ids: dict[str, int]) -> None:
+    api.post("/v1/sources", json={**ZOO, "name": "empty"}).raise_for_status()
+    assert api.delete("/v1/sources/empty").json()["images_unseen"] == 0
+    assert {item["id"] for item in api.get("/v1/images?limit=200").json()["items"]} == set(ids.values())
+
+
 def test_removing_a_source_takes_the_images_that_no_other_page_shows(api: httpx.Client, seed: Seed) -> None:
     shared, own = seed.add("shared.png", plain("#102030")), seed.add("own.png", plain("#302010"))
     everything = {item["id"] for item in api.get("/v1/images?limit=200").json()["items"]}
