@@ -105,8 +105,25 @@ def _end(proof: Proof, name: str, product: Product) -> None:
     undisturbed = Cycle(product, proof.choice(name, "end")).play(())
     sent = verdict.downloads(proof.reference.site_log, since)
     report(proof, "a scrape afterwards downloads nothing", [*undisturbed.troubles, *sent])
+    _press_ctrl_c(proof, product)
+
+
+def _press_ctrl_c(proof: Proof, product: Product) -> None:
     code, left = product.down(), product.leftovers()
     report(proof, "Ctrl-C leaves no process behind", [*([f"exit code {code}"] if code else []), *left])
+
+
+def short_form(proof: Proof) -> None:
+    """One cycle in which the browser dies, then the run, then all servers and the database at once."""
+    product, choice = proof.product("short"), proof.choice("short")
+    servers = tuple(victim for victim in VICTIMS if victim not in ("Chromium", "run"))
+    product.up()
+    try:
+        outcome = Cycle(product, choice).play([("Chromium",), ("run",), servers])
+        _judge(proof, "short", product, outcome)
+        _press_ctrl_c(proof, product)
+    finally:
+        victims.kill(product.home, TREE, choice)
 
 
 def report(proof: Proof, name: str, troubles: Sequence[str], tries: int = 1) -> None:
