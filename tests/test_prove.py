@@ -9,7 +9,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.models, pytest.mark.timeout(1800)
 SEED = 7
 
 
-@pytest.mark.proof
 def test_whatever_is_killed_the_library_ends_as_if_nothing_had_been() -> None:
     said: list[str] = []
     with matrix.proof(SEED, said.append) as proof:

@@ -136,7 +136,7 @@ def test_a_schedule_can_be_switched_on(running: Running, page: Page) -> None:
     page.goto(f"{running.dagster}/automation")
     row = page.locator("[data-index]").filter(has=page.get_by_role("link", name="scrape_daily"))
     row.locator("label").last.click()  # the first one selects the row
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 30
     while _schedule_state(running) != "RUNNING":
         assert time.monotonic() < deadline
         time.sleep(0.5)

@@ -76,13 +76,13 @@ def test_equal_colours_come_in_the_order_of_their_ids():
 
 
 def test_looks_at_a_few_of_many():
-    """At most 1 % even of so few; the bench holds a million to 1 % by the filter and 0.1 % in double precision."""
+    """The bench does this with a million; here what is looked at is at most a few leaves either way."""
     rng = np.random.default_rng(3)
-    lab = lab_from_srgb(rng.random((30_000, 3)))
-    index = ColorIndex.build(lab, np.arange(30_000))
+    lab = lab_from_srgb(rng.random((100_000, 3)))
+    index = ColorIndex.build(lab, np.arange(100_000))
     found = [index.nearest(query, 24) for query in lab_from_srgb(rng.random((100, 3)))]
-    assert np.percentile([each.filtered for each in found], 95) < 0.01 * 30_000
-    assert np.percentile([each.decided for each in found], 95) < 0.01 * 30_000
+    assert np.percentile([each.filtered for each in found], 95) < 0.01 * 100_000
+    assert np.percentile([each.decided for each in found], 95) < 0.005 * 100_000
 
 
 def test_fewer_colours_than_asked_for_are_all_of_them():
