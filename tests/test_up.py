@@ -135,7 +135,7 @@ def _is_of_cutouts(run: dict[str, Any]) -> bool:
 def test_a_schedule_can_be_switched_on(running: Running, page: Page) -> None:
     page.goto(f"{running.dagster}/automation")
     row = page.locator("[data-index]").filter(has=page.get_by_role("link", name="scrape_daily"))
-    row.locator("label").last.click()  # the first one selects the row
+    row.locator("label[class*='formatSwitch']").click()  # the row's other label selects it, and is there earlier
     deadline = time.monotonic() + 30
     while _schedule_state(running) != "RUNNING":
         assert time.monotonic() < deadline
