@@ -15,8 +15,9 @@ from lib.models.registry import model_specs
 from lib.settings import Settings
 from lib.storage import images, models
 from lib.storage.database import Database, database_urls, prepare
+from lib.storage.declarative import Base
 from lib.storage.objects import ObjectStore
-from lib.storage.tables import Base, Image
+from lib.storage.tables import Image
 from tests.demo_library import Demo, open_folder, run_demo
 
 DATA = Path(__file__).parent / "data"

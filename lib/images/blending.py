@@ -300,6 +300,7 @@ class _Seam:
 
     @classmethod
     def of(cls, mask: Mask, window: "_Window", levels: int) -> "_Seam":
+        """Return the seam that ``mask`` draws in ``window``, level by level."""
         weights = build_gaussian(mask / np.float32(_OPAQUE), levels)
         windows = [window]
         for level in weights[1:]:

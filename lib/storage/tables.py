@@ -4,64 +4,28 @@ Queries live beside their noun (images.py, embeddings.py, ...); the schema's his
 """
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pgvector.sqlalchemy import BIT, HALFVEC
 from sqlalchemy import (
-    ARRAY,
     REAL,
     BigInteger,
     CheckConstraint,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
-    Interval,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     UniqueConstraint,
-    func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from lib.models.registry import Role
+from lib.storage.declarative import LIVE, Base, now, row_id
 
 GenerationKind: TypeAlias = Literal["clear", "deletion"]
-NAMING_CONVENTION = {
-    "ix": "ix_%(column_0_label)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-LIVE = text("cleared_in IS NULL")
-
-
-class Base(DeclarativeBase):
-    """Every table; timestamps carry their zone, Python ``dict`` is JSONB."""
-
-    metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: DateTime(timezone=True),
-        timedelta: Interval(),
-        dict[str, Any]: JSONB,
-        list[dict[str, Any]]: JSONB,
-        list[str]: ARRAY(String),
-        list[float]: ARRAY(REAL),
-        int: BigInteger,
-    }
-
-
-def _row_id() -> Mapped[int]:
-    return mapped_column(BigInteger, Identity(), primary_key=True)
-
-
-def _now() -> Mapped[datetime]:
-    return mapped_column(server_default=func.now())
 
 
 class Generation(Base):
@@ -74,9 +38,9 @@ class Generation(Base):
     __tablename__ = "generations"
     __table_args__ = (CheckConstraint("kind IN ('clear', 'deletion')", name="kind"),)
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     kind: Mapped[GenerationKind] = mapped_column(String, server_default="clear")
-    cleared_at: Mapped[datetime] = _now()
+    cleared_at: Mapped[datetime] = now()
     restore_until: Mapped[datetime]
     restored_at: Mapped[datetime | None]
     counts: Mapped[dict[str, Any]]
@@ -90,12 +54,12 @@ class Source(Base):
 
     __tablename__ = "sources"
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     name: Mapped[str] = mapped_column(unique=True)
     rules: Mapped[dict[str, Any]]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
-    created_at: Mapped[datetime] = _now()
-    schedule_served_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
+    schedule_served_at: Mapped[datetime] = now()
 
 
 class Page(Base):
@@ -111,7 +75,7 @@ class Page(Base):
         Index(None, "cleared_in"),
     )
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"))
     url: Mapped[str]
     status: Mapped[str]  # ok, refused, failed
@@ -120,9 +84,9 @@ class Page(Base):
     title: Mapped[str | None]
     links: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     dependencies: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'"))
-    first_visit_at: Mapped[datetime] = _now()
-    last_visit_at: Mapped[datetime] = _now()
-    changed_at: Mapped[datetime] = _now()
+    first_visit_at: Mapped[datetime] = now()
+    last_visit_at: Mapped[datetime] = now()
+    changed_at: Mapped[datetime] = now()
     visit_interval: Mapped[timedelta | None]
     next_visit_at: Mapped[datetime | None]
     cleared_in: Mapped[int | None] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
@@ -143,7 +107,7 @@ class Image(Base):
         Index(None, "phash"),
     )
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     first_byte: Mapped[int] = mapped_column(SmallInteger)  # bucket = first_byte % number of buckets
     format: Mapped[str]
@@ -155,7 +119,7 @@ class Image(Base):
     working_copy_sha256: Mapped[str] = mapped_column(String(64))
     img_name: Mapped[str]
     img_path: Mapped[str] = mapped_column(unique=True)
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     cleared_in: Mapped[int | None] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"))
 
 
@@ -169,7 +133,7 @@ class ImageUrl(Base):
         Index(None, "cleared_in"),
     )
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     url: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="new")  # new, ok, refused, failed
     reason: Mapped[str | None]
@@ -189,13 +153,13 @@ class Sighting(Base):
     __tablename__ = "sightings"
     __table_args__ = (UniqueConstraint("page_id", "image_url_id"), Index(None, "image_url_id"))
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     page_id: Mapped[int] = mapped_column(ForeignKey("pages.id", ondelete="CASCADE"))
     image_url_id: Mapped[int] = mapped_column(ForeignKey("image_urls.id", ondelete="CASCADE"))
     alt: Mapped[str] = mapped_column(server_default="")
     position: Mapped[int]
-    first_seen_at: Mapped[datetime] = _now()
-    last_seen_at: Mapped[datetime] = _now()
+    first_seen_at: Mapped[datetime] = now()
+    last_seen_at: Mapped[datetime] = now()
 
 
 class FrontierUrl(Base):
@@ -231,7 +195,7 @@ class Model(Base):
     languages: Mapped[list[str]]
     state: Mapped[str]
     card: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     activated_at: Mapped[datetime | None]  # when it last began to answer: a rollback goes to the latest of the others
 
 
@@ -271,10 +235,10 @@ class ColorChange(Base):
     __tablename__ = "color_changes"
     __table_args__ = (Index(None, "changed_in"), Index(None, "at"))
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     changed_in: Mapped[int] = mapped_column(server_default=text("pg_current_xact_id()::text::bigint"))
     image_id: Mapped[int | None]
-    at: Mapped[datetime] = _now()
+    at: Mapped[datetime] = now()
 
 
 class ResnetEmbedding(Base):
@@ -313,7 +277,7 @@ class DistanceDistribution(Base):
     quantiles: Mapped[list[float]]
     sample_size: Mapped[int]
     image_count: Mapped[int]
-    measured_at: Mapped[datetime] = _now()
+    measured_at: Mapped[datetime] = now()
 
 
 class Recall(Base):
@@ -326,14 +290,14 @@ class Recall(Base):
     __tablename__ = "recalls"
     __table_args__ = (Index(None, "spec_id", "kind", "k", "measured_at"),)
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     spec_id: Mapped[str] = mapped_column(ForeignKey("models.spec_id"))
     kind: Mapped[str]
     k: Mapped[int]
     recall: Mapped[float]
     query_count: Mapped[int]
     image_count: Mapped[int]
-    measured_at: Mapped[datetime] = _now()
+    measured_at: Mapped[datetime] = now()
 
 
 class StageResult(Base):
@@ -366,7 +330,7 @@ class StageResult(Base):
     lease_expires_at: Mapped[datetime | None]
     lease_size: Mapped[int | None] = mapped_column(SmallInteger)
     error: Mapped[str | None]
-    updated_at: Mapped[datetime] = _now()
+    updated_at: Mapped[datetime] = now()
 
 
 class JobRequest(Base):
@@ -385,7 +349,7 @@ class JobRequest(Base):
     state: Mapped[str] = mapped_column(server_default="queued")  # queued, launched, ended, canceled
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     run_id: Mapped[str | None]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     launched_at: Mapped[datetime | None]
 
 
@@ -397,7 +361,7 @@ class DuplicateDecision(Base):
 
     image_a: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     image_b: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
 
 
 class ApiKey(Base):
@@ -405,9 +369,9 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
 
-    id: Mapped[int] = _row_id()
+    id: Mapped[int] = row_id()
     name: Mapped[str] = mapped_column(unique=True)
     secret_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[str]]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now()
     last_used_at: Mapped[datetime | None]

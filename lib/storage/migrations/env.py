@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 
-from lib.storage.tables import Base
+from lib.storage.tables import Image
 
 VIEWS_AND_PARTITIONS = ("scrapped_images", "resnet_embeddings_", "clip_embeddings_")
 
@@ -19,7 +19,7 @@ def run() -> None:
     """Run the migrations on the connection that was handed over."""
     kind: Literal["connection"] = "connection"
     context.configure(
-        connection=context.config.attributes[kind], target_metadata=Base.metadata, include_name=include_name
+        connection=context.config.attributes[kind], target_metadata=Image.metadata, include_name=include_name
     )
     with context.begin_transaction():
         context.run_migrations()
