@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from lib.errors import ModelNotFound, NotFound
+from lib.errors import Conflict, ModelNotFound, NotFound
 from lib.models.registry import STAGE_OF_ROLE, ModelSpec
 from lib.storage import ledger
 from lib.storage.embeddings import create_partition
@@ -85,7 +85,7 @@ def activate(session: Session, spec_id: str) -> None:
 
 
 def previous_model(session: Session, role: str) -> Model:
-    """Return the model that answered for a role before the present one. Raises ModelNotFound."""
+    """Return the model that answered for a role before the present one. Raises Conflict where there is none."""
     model = session.scalar(
         sa.select(Model)
         .where(Model.role == role, Model.state == "retired", Model.activated_at.is_not(None))
@@ -93,14 +93,14 @@ def previous_model(session: Session, role: str) -> Model:
         .limit(1)
     )
     if model is None:
-        raise ModelNotFound(f"no other {role} model has answered in this library: there is nothing to go back to")
+        raise Conflict(f"no other {role} model has answered in this library: there is nothing to go back to")
     return model
 
 
 def roll_back(session: Session, role: str) -> Model:
     """Let the model that answered for a role before the present one answer again, at once, and return it.
 
-    Raises ModelNotFound.
+    Raises Conflict.
     """
     model = previous_model(session, role)
     activate(session, model.spec_id)

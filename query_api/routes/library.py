@@ -8,7 +8,8 @@ from lib.storage import clearing, models
 from lib.storage.images import bytes_of_images
 from lib.storage.sources import count_image_urls, count_pages
 from query_api.dependencies import ServiceDep, SessionDep
-from query_api.schemas.library import ClearAnswer, LibraryStats, ModelCoverage, RestoreAnswer
+from query_api.schemas.library import ClearAnswer, LibraryStats, RestoreAnswer
+from query_api.schemas.models import ModelCoverage
 
 router = APIRouter(prefix="/v1/library", tags=["library"])
 
