@@ -13,10 +13,11 @@ from fastapi_offline import FastAPIOffline
 
 from lib.settings import Settings
 from query_api.errors import install_error_handlers
-from query_api.middleware import BodyLimit, Gatekeeper, HeadAsGet, LegacyNotice
+from query_api.middleware import BodyLimit, EveryErrorIsAProblem, Gatekeeper, HeadAsGet, LegacyNotice
 from query_api.request_log import RequestLog, is_request_id
 from query_api.routes import (
     health,
+    image_files,
     images,
     jobs,
     legacy,
@@ -51,10 +52,11 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (health, images, search, merges, jobs, requests, sources, library, models, legacy):
+    for module in (health, images, image_files, search, merges, jobs, requests, sources, library, models, legacy):
         app.include_router(module.router)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))
+    app.add_middleware(EveryErrorIsAProblem)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Gatekeeper, changing_gets=CHANGING_GETS, api_host=settings.api_host)
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)

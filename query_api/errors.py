@@ -93,11 +93,16 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
 INVALID = Problem(422, "invalid-request", "Send the request as /docs describes it; errors says what is wrong")
 UNEXPECTED = PROBLEMS[errors.VitrineError]
 BUSY = PROBLEMS[errors.Busy]
-HTTP_TITLES = {
-    400: "Send a request body that can be read",
-    404: "Nothing is at this address; /docs lists what there is",
-    405: "Use one of the methods that the Allow header names",
-    413: "Send a smaller request",
+# Named here, not by http.HTTPStatus: its phrases change between versions of Python.
+HTTP_PROBLEMS = {
+    problem.status: problem
+    for problem in (
+        Problem(400, "bad-request", "Send a request that can be read"),
+        Problem(404, "not-found", "Nothing is at this address; /docs lists what there is"),
+        Problem(405, "method-not-allowed", "Use one of the methods that the Allow header names"),
+        Problem(413, "request-too-large", "Send a smaller request"),
+        Problem(416, "range-not-satisfiable", "Ask for a part that lies within the file; Content-Range tells its size"),
+    )
 }
 
 
@@ -182,10 +187,16 @@ def _where_and_what(found: Sequence[Any]) -> list[dict[str, str]]:
 def _http_exception(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    phrase = HTTPStatus(error.status_code).phrase
-    title = HTTP_TITLES.get(error.status_code, phrase)
-    problem = Problem(error.status_code, phrase.lower().replace(" ", "-"), title)
-    return problem_response(problem, headers=error.headers)
+    return problem_response(problem_of_status(error.status_code), headers=error.headers)
+
+
+def problem_of_status(status: int) -> Problem:
+    """Return the problem that an HTTP status is where no error of ours says more.
+
+    >>> problem_of_status(405).name, problem_of_status(418).name
+    ('method-not-allowed', 'http-418')
+    """
+    return HTTP_PROBLEMS.get(status) or Problem(status, f"http-{status}", HTTPStatus(status).phrase)
 
 
 def _pool_exhausted(_request: Request, _error: Exception) -> JSONResponse:

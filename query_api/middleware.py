@@ -13,12 +13,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from query_api.errors import Problem, problem_response
+from query_api.errors import Problem, problem_of_status, problem_response
 
 CROSS_SITE = Problem(403, "cross-site", "Send this from Vitrine's own pages or from a program, not from another site")
 UNKNOWN_HOST = Problem(403, "unknown-host", "Use the host name that VITRINE_API_HOST sets, or localhost")
 PREFETCH = Problem(403, "prefetch", "Ask for this when it is wanted: a prefetch changes nothing")
 TOO_LARGE = Problem(413, "request-too-large", "Send a smaller request")
+KEPT_HEADERS = frozenset({"allow", "content-range"})
 HANG_UP = {"Connection": "close"}  # what is left of the body is not read
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -125,6 +126,35 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+class EveryErrorIsAProblem:
+    """Turns errors that libraries answer as plain text, such as those of ranges of files, into problems."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, but for the body of an error that is no problem."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        replaced = False
+
+        async def as_problem(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and _is_plain_error(message):
+                replaced = True
+                kept = {name: value for name, value in Headers(raw=message["headers"]).items() if name in KEPT_HEADERS}
+                await problem_response(problem_of_status(message["status"]), headers=kept)(scope, receive, send)
+            elif not replaced:
+                await send(message)
+
+        await self._app(scope, receive, as_problem)
+
+
+def _is_plain_error(start: Message) -> bool:
+    return start["status"] >= 400 and Headers(raw=start["headers"]).get("content-type", "").startswith("text/plain")
 
 
 class LegacyNotice:

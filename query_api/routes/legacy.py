@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from query_api.routes import images, jobs, library, merges, search
+from query_api.routes import image_files, images, jobs, library, merges, search
 from query_api.schemas.images import CutoutRecord
 from query_api.schemas.jobs import JobAnswer
 from query_api.schemas.searches import ColorSearchAnswer, VectorSearchAnswer
@@ -39,7 +39,7 @@ for path, bulk in (
     router.get(path, response_model=JobAnswer, responses=jobs.ACCEPTED)(bulk)
 router.get("/clear_all")(library.clear)
 router.post("/hello")(images.hello)
-router.post("/highlight_particular_image", response_model=CutoutRecord)(images.highlight_by_path)
+router.post("/highlight_particular_image", response_model=CutoutRecord)(image_files.highlight_by_path)
 router.post("/merge_imgs", response_class=Response)(merges.merge_by_paths)
 router.post("/find_all_complementary", response_model=ColorSearchAnswer)(search.complementary_colors)
 router.post("/find_all_similar_by_lab", response_model=ColorSearchAnswer)(search.similar_colors)

@@ -15,12 +15,13 @@ class ImageLinks(BaseModel):
     file: str
     thumbnail: str
     cutout: str
+    mask: str
 
     @classmethod
     def of(cls, image_id: int) -> Self:
         """Return the links of an image."""
         base = f"/v1/images/{image_id}"
-        return cls(file=f"{base}/file", thumbnail=f"{base}/thumbnail", cutout=f"{base}/cutout")
+        return cls(file=f"{base}/file", thumbnail=f"{base}/thumbnail", cutout=f"{base}/cutout", mask=f"{base}/mask")
 
 
 class ImageSummary(BaseModel):

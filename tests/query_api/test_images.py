@@ -93,7 +93,7 @@ def test_the_file_is_the_very_bytes_and_can_run_nothing(api: httpx.Client, ids: 
     assert "immutable" in reply.headers["cache-control"]
 
 
-@pytest.mark.parametrize("what", ["file", "thumbnail?w=64", "cutout"])
+@pytest.mark.parametrize("what", ["file", "thumbnail?w=64", "cutout", "cutout?format=webp", "mask"])
 def test_a_client_that_has_the_picture_is_not_sent_it_again(api: httpx.Client, ids: dict[str, int], what: str) -> None:
     url = f"/v1/images/{ids['dog.png']}/{what}"
     first = api.get(url)
@@ -126,6 +126,51 @@ def test_a_cutout_is_transparent_around_the_subject(api: httpx.Client, ids: dict
     picture = PillowImage.open(io.BytesIO(reply.content))
     assert picture.mode == "RGBA"
     assert picture.getchannel("A").getextrema() == (0, 255)
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "format_"),
+    [("", "*/*", "PNG"), ("", "image/webp,*/*;q=0.8", "WEBP"), ("?format=webp", "*/*", "WEBP"), ("", "text/*", "PNG")],
+)
+def test_a_cutout_comes_in_the_format_that_is_preferred(
+    api: httpx.Client, ids: dict[str, int], query: str, accept: str, format_: str
+) -> None:
+    reply = api.get(f"/v1/images/{ids['dog.png']}/cutout{query}", headers={"Accept": accept})
+    picture = PillowImage.open(io.BytesIO(reply.content))
+    assert (picture.format, picture.mode) == (format_, "RGBA")
+    assert reply.headers["content-type"] == f"image/{format_.lower()}"
+    assert "accept" in reply.headers["vary"].lower()
+
+
+def test_a_mask_is_white_on_the_subject(api: httpx.Client, seed: Seed, ids: dict[str, int]) -> None:
+    reply = api.get(f"/v1/images/{ids['dog.png']}/mask")
+    mask = PillowImage.open(io.BytesIO(reply.content))
+    assert (mask.format, mask.mode, mask.getextrema()) == ("PNG", "L", (0, 255))
+    described = api.get(f"/v1/images/{ids['dog.png']}").json()
+    assert reply.headers["etag"] == f'"{described["cutout"]["mask_sha256"]}"'
+    assert described["links"]["mask"] == f"/v1/images/{ids['dog.png']}/mask"
+
+
+@pytest.mark.parametrize("what", ["cutout", "mask"])
+def test_what_was_not_cut_out_yet_says_how_it_will_be(api: httpx.Client, ids: dict[str, int], what: str) -> None:
+    problem = api.get(f"/v1/images/{ids['grey.png']}/{what}").json()
+    assert (problem["status"], problem["type"]) == (409, "urn:vitrine:problem:not-computed-yet")
+    assert f"/v1/images/{ids['grey.png']}/cutout" in problem["detail"]
+
+
+def test_a_part_of_a_file_can_be_asked_for(api: httpx.Client, ids: dict[str, int]) -> None:
+    original, url = (PICTURES / "dog.png").read_bytes(), f"/v1/images/{ids['dog.png']}/file"
+    part = api.get(url, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, original[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(original)}"
+    same = api.get(url, headers={"Range": "bytes=10-19", "If-Range": part.headers["etag"]})
+    assert same.status_code == 206
+    changed = api.get(url, headers={"Range": "bytes=10-19", "If-Range": '"other"'})
+    assert (changed.status_code, changed.content) == (200, original)
+    beyond = api.get(url, headers={"Range": f"bytes={len(original)}-"})
+    assert beyond.headers["content-range"] == f"bytes */{len(original)}"
+    assert (beyond.status_code, beyond.json()["type"]) == (416, "urn:vitrine:problem:range-not-satisfiable")
+    assert api.get(url, headers={"Range": "bytes=x"}).json()["status"] == 400
 
 
 def test_similar_images_leave_out_the_image_itself(api: httpx.Client, ids: dict[str, int]) -> None:

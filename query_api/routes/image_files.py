@@ -1,0 +1,165 @@
+"""The files of an image: the original, a thumbnail, the cut-out, its mask.
+
+A file is found by its row, never by a path that a client names.
+"""
+
+import io
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, Response
+from PIL import Image as Pillow
+from sqlalchemy.orm import Session
+
+from lib.errors import NotComputedYet, ObjectMissing
+from lib.images.background import apply_mask
+from lib.images.collage import encode_png
+from lib.images.encoding import PictureFormat, encode
+from lib.images.working_copy import read_working_copy
+from lib.storage.features import active_cutout
+from lib.storage.images import image_by_id, image_by_path
+from lib.storage.tables import Cutout, Image
+from query_api.cutouts import compared_picture, cutout_of
+from query_api.dependencies import ImageId, ServiceDep, SessionDep, WantsJson
+from query_api.negotiation import preferred
+from query_api.schemas.images import CutoutInfo, CutoutRecord, ImageLinks
+from query_api.schemas.requests import OnePath
+from query_api.service import Service
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+MEDIA_TYPES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+}
+SMALLEST_PX, LARGEST_PX = 32, 1024
+THUMBNAIL_QUALITY = 82
+# What is stored came from strangers: whatever a browser takes it for, it may run nothing.
+FILE_HEADERS = {
+    "Cache-Control": "private, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+CHANGEABLE_HEADERS = {**FILE_HEADERS, "Cache-Control": "private, no-cache"}  # another model may make another mask
+TRANSPARENT_PICTURES: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}, "image/webp": {}}}}
+
+
+@router.get("/{image_id}/file", response_class=FileResponse)
+def original_file(image_id: ImageId, request: Request, service: ServiceDep, session: SessionDep) -> Response:
+    """Return the bytes that were scraped, unchanged."""
+    image = image_by_id(session, image_id)
+    headers = {**FILE_HEADERS, "ETag": f'"{image.sha256}"'}
+    if _has_it_already(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    path = service.objects.path(image.sha256)
+    if not path.exists():
+        raise ObjectMissing(f"object {image.sha256} of image {image_id} is missing")
+    return FileResponse(
+        path,
+        media_type=MEDIA_TYPES[image.format],
+        headers=headers,
+        filename=image.img_name,
+        content_disposition_type="inline",
+    )
+
+
+@router.get("/{image_id}/thumbnail", response_class=Response)
+def thumbnail(
+    image_id: ImageId,
+    request: Request,
+    service: ServiceDep,
+    session: SessionDep,
+    w: Annotated[int, Query(ge=1, le=1 << 20, description="Longest side in pixels; 32 to 1024, never enlarged.")] = 256,
+) -> Response:
+    """Return a small WebP of the picture as viewed."""
+    image = image_by_id(session, image_id)
+    side = min(max(w, SMALLEST_PX), LARGEST_PX)
+    headers = {**FILE_HEADERS, "ETag": f'"{image.working_copy_sha256}-{side}"'}
+    session.close()
+    if _has_it_already(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(_thumbnail(service, image, side), media_type="image/webp", headers=headers)
+
+
+def _thumbnail(service: Service, image: Image, side: int) -> bytes:
+    picture = Pillow.fromarray(read_working_copy(service.objects.read(image.working_copy_sha256)))
+    picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
+    sink = io.BytesIO()
+    picture.save(sink, "WEBP", quality=THUMBNAIL_QUALITY, method=2)
+    return sink.getvalue()
+
+
+@router.get("/{image_id}/cutout", response_class=Response, responses=TRANSPARENT_PICTURES)
+def cutout(
+    image_id: ImageId,
+    request: Request,
+    service: ServiceDep,
+    session: SessionDep,
+    format: Annotated[Literal["png", "webp"] | None, Query(description="Instead of what `Accept` prefers.")] = None,  # noqa: A002  a parameter's name on the wire
+) -> Response:
+    """Return the subject with alpha around it, at most 1024 px, as PNG or WebP; 409 until it has been computed."""
+    image, found = image_by_id(session, image_id), _stored_cutout(session, image_id)
+    chosen = PictureFormat(format) if format else _with_alpha(request.headers.get("accept", ""))
+    version = f"{image.working_copy_sha256[:32]}-{found.mask_sha256[:32]}-{chosen}"
+    headers = {**CHANGEABLE_HEADERS, "ETag": f'"{version}"', "Vary": "Accept"}
+    session.close()
+    if _has_it_already(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    picture = encode(compared_picture(service.objects, image, found), chosen)
+    return Response(picture, media_type=chosen.media_type, headers=headers)
+
+
+@router.get("/{image_id}/mask", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+def mask(image_id: ImageId, request: Request, service: ServiceDep, session: SessionDep) -> Response:
+    """Return the mask as its model made it: an 8-bit grey PNG, white on the subject, to be scaled to the picture."""
+    image_by_id(session, image_id)
+    found = _stored_cutout(session, image_id)
+    headers = {**CHANGEABLE_HEADERS, "ETag": f'"{found.mask_sha256}"'}
+    session.close()
+    if _has_it_already(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(service.objects.read(found.mask_sha256), media_type="image/png", headers=headers)
+
+
+def _stored_cutout(session: Session, image_id: int) -> Cutout:
+    found = active_cutout(session, image_id)
+    if found is None:
+        raise NotComputedYet(f"this image has no cut-out yet: POST /v1/images/{image_id}/cutout makes it")
+    return found
+
+
+def _with_alpha(accept: str) -> PictureFormat:
+    offered = {format_.media_type: format_ for format_ in (PictureFormat.png, PictureFormat.webp)}
+    return offered[preferred(accept, list(offered))]
+
+
+@router.post("/{image_id}/cutout", response_model=CutoutRecord, responses={200: {"content": {"image/png": {}}}})
+def make_cutout(image_id: ImageId, service: ServiceDep, session: SessionDep, as_json: WantsJson) -> object:
+    """Remove the background of an image now, and return it at full size as a PNG with alpha, or its record."""
+    return _cutout_answer(service, session, image_by_id(session, image_id), as_json=as_json)
+
+
+def highlight_by_path(body: OnePath, service: ServiceDep, session: SessionDep, as_json: WantsJson) -> object:
+    """Remove the background of the image with this path, and return it at full size as a PNG, or its record."""
+    return _cutout_answer(service, session, image_by_path(session, body.img_path), as_json=as_json)
+
+
+def _cutout_answer(service: Service, session: Session, image: Image, *, as_json: bool) -> object:
+    made = cutout_of(service, session, image)
+    if as_json:
+        record = CutoutInfo.of(made).model_dump()
+        return CutoutRecord(image_id=image.id, img_path=image.img_path, links=ImageLinks.of(image.id), **record)
+    session.close()
+    whole = service.decoder.decode_full(service.objects.path(image.sha256))
+    png = encode_png(apply_mask(whole, service.read_mask(made.mask_sha256)))
+    return Response(png, media_type="image/png", headers={"Vary": "Accept"})
+
+
+def _has_it_already(request: Request, etag: str) -> bool:
+    """Return whether ``If-None-Match`` names this version (RFC 9110, 13.1.2: weak comparison)."""
+    given = request.headers.get("if-none-match", "")
+    return any(tag.strip().removeprefix("W/") in (etag, "*") for tag in given.split(","))
