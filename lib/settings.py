@@ -31,6 +31,17 @@ class Settings(BaseSettings):
     sources_file: Path = Field(Path("sources.yaml"), description="Sites to scrape, upserted at start.")
     api_host: str = Field("127.0.0.1", description="Where the query API listens.")
     api_port: int = Field(8004, ge=1, le=65535, description="Port of the query API.")
+    allowed_hosts: str = Field(
+        "", description="Host names besides localhost and api_host by which the API may be addressed, comma-separated."
+    )
+    allowed_origins: str = Field(
+        "",
+        description="Origins (https://gallery.example) whose pages may use the API from a browser, comma-separated.",
+    )
+    open_without_keys: bool = Field(
+        False,
+        description="Answer beyond loopback even while there are no API keys: something in front decides who may ask.",
+    )
     dagster_port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI.")
     dagster_url: str | None = Field(None, description="The Dagster UI, if it is not on this machine.")
     dagster_public_url: str | None = Field(

@@ -9,11 +9,13 @@ from functools import partial
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from lib.settings import Settings
+from query_api.access import KeyCheck
 from query_api.errors import install_error_handlers
-from query_api.middleware import BodyLimit, EveryErrorIsAProblem, Gatekeeper, HeadAsGet, LegacyNotice
+from query_api.middleware import LOOPBACK_HOSTS, BodyLimit, EveryErrorIsAProblem, Gatekeeper, HeadAsGet, LegacyNotice
 from query_api.request_log import RequestLog, is_request_id
 from query_api.routes import (
     health,
@@ -33,6 +35,17 @@ from query_api.service import Service
 
 JSON_BYTES = 1 << 20
 FORM_OVERHEAD_BYTES = 1 << 16
+# What a front end on another origin may send, and what its scripts may read, besides what every page may.
+REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Prefer",
+    "Range",
+    "X-Request-ID",
+)
+ANSWER_HEADERS = ("ETag", "Location", "Retry-After", "Deprecation", "Link", "Content-Range", "X-Request-ID")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -58,11 +71,26 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))
     app.add_middleware(EveryErrorIsAProblem)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Gatekeeper, changing_gets=CHANGING_GETS, api_host=settings.api_host)
+    hosts, origins = _listed(settings.allowed_hosts), _listed(settings.allowed_origins)
+    app.add_middleware(Gatekeeper, changing_gets=CHANGING_GETS, hosts=[settings.api_host, *hosts], origins=origins)
+    is_loopback = settings.api_host.strip("[]") in LOOPBACK_HOSTS
+    app.add_middleware(KeyCheck, open_without_keys=is_loopback or settings.open_without_keys)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=REQUEST_HEADERS,
+            expose_headers=ANSWER_HEADERS,
+        )
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
     app.add_middleware(RequestLog)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id, transformer=str)
     return app
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def body_limit(max_image_bytes: int, content_type: str) -> int:

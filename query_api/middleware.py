@@ -2,7 +2,7 @@
 HEAD, legacy paths.
 
 The GETs that change something are the predecessor's; a browser must not be brought to send them, or any POST, by
-another site's page. Reading is free: pages of the Dagster UI show our thumbnails.
+another site's page. Pages of the Dagster UI show our thumbnails, so reading needs no origin of ours, only a host.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from query_api.errors import Problem, problem_of_status, problem_response
 
 CROSS_SITE = Problem(403, "cross-site", "Send this from Vitrine's own pages or from a program, not from another site")
-UNKNOWN_HOST = Problem(403, "unknown-host", "Use the host name that VITRINE_API_HOST sets, or localhost")
+UNKNOWN_HOST = Problem(403, "unknown-host", "Use localhost, or a host name that VITRINE_ALLOWED_HOSTS lists")
 PREFETCH = Problem(403, "prefetch", "Ask for this when it is wanted: a prefetch changes nothing")
 TOO_LARGE = Problem(413, "request-too-large", "Send a smaller request")
 KEPT_HEADERS = frozenset({"allow", "content-range"})
@@ -28,25 +28,31 @@ ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  compared with, nev
 
 
 class Gatekeeper:
-    """Refuses browsers sent by other sites, prefetches and unknown hosts, where a request could change something.
+    """Refuses unknown hosts always, and browsers sent by other sites and prefetches where something could change.
 
-    HEAD of a GET that changes something is answered here, without doing it.
+    A host name that is not ours is how a page of another site reads from a server on loopback (DNS rebinding). HEAD of
+    a GET that changes something is answered here, without doing it.
     """
 
-    def __init__(self, app: ASGIApp, changing_gets: Collection[str], api_host: str) -> None:
+    def __init__(
+        self, app: ASGIApp, changing_gets: Collection[str], hosts: Collection[str], origins: Collection[str]
+    ) -> None:
+        """``hosts`` are names without port besides those of loopback; ``origins`` whose pages may do everything."""
         self._app = app
         self._changing_gets = changing_gets
-        self._hosts = LOOPBACK_HOSTS | ({api_host.lower().strip("[]")} - ANY_ADDRESS)
+        self._hosts = LOOPBACK_HOSTS | ({host.lower().strip("[]") for host in hosts} - ANY_ADDRESS)
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
-        if scope["type"] != "http" or not self._could_change(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        problem = self._refusal(Headers(scope=scope))
+        headers, could_change = Headers(scope=scope), self._could_change(scope)
+        problem = self._refusal(headers) if could_change else self._unknown_host(headers)
         if problem is not None:
             await problem_response(problem)(scope, receive, send)
-        elif scope["method"] == "HEAD":
+        elif could_change and scope["method"] == "HEAD":
             await Response(media_type="application/json")(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -54,16 +60,24 @@ class Gatekeeper:
     def _could_change(self, scope: Scope) -> bool:
         return scope["method"] not in READING or scope["path"] in self._changing_gets
 
+    def _unknown_host(self, headers: Headers) -> Problem | None:
+        return None if host_name(headers.get("host", "")) in self._hosts else UNKNOWN_HOST
+
     def _refusal(self, headers: Headers) -> Problem | None:
-        host = headers.get("host", "")
-        if host_name(host) not in self._hosts:
-            return UNKNOWN_HOST
-        origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
-        if foreign or headers.get("sec-fetch-site", "").lower() == "cross-site":
+        if unknown := self._unknown_host(headers):
+            return unknown
+        if self._is_foreign(headers):
             return CROSS_SITE
         purposes = f"{headers.get('purpose', '')} {headers.get('sec-purpose', '')}".lower()
         return PREFETCH if "prefetch" in purposes else None
+
+    def _is_foreign(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin in self._origins:
+            return False
+        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+            return True
+        return headers.get("sec-fetch-site", "").lower() == "cross-site"
 
 
 def host_name(host: str) -> str:

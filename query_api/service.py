@@ -1,8 +1,8 @@
 """What the routes work with: the library, opened in the background, and the models behind it.
 
 The server answers from its first moment. A thread opens the database, loads the models, and afterwards looks every few
-seconds whether another model has become active, weights have arrived or the database went away; so everything that can
-heal does so without a restart.
+seconds whether another model has become active, weights have arrived, keys were made or taken back, or the database
+went away; so everything that can heal does so without a restart.
 """
 
 import threading
@@ -24,6 +24,7 @@ from lib.storage.database import Database
 from lib.storage.library import Library, open_library
 from lib.storage.objects import ObjectStore
 from query_api.dagster_gateway import DagsterGateway
+from query_api.key_ring import KeyRing
 from query_api.pixel_budget import PixelBudget
 from query_api.serving_models import SERVING_ROLES, ServingModels
 
@@ -45,6 +46,7 @@ class Service:
         # The largest merge that is allowed, or many small ones, at a time.
         self.merge_pixels = PixelBudget(3 * settings.max_image_pixels)
         self.dagster = DagsterGateway(settings.dagster_endpoint, settings.dagster_page)
+        self.keys = KeyRing()
         self._color_table = ColorTable()
         self._color_search_is_ready = threading.Event()
         self._library: Library | None = None
@@ -57,9 +59,14 @@ class Service:
         """The library's database. Raises what keeps it from being open, as a rule DatabaseUnavailable."""
         library = self._library
         if library is None:
-            # A fresh error each time: a raised one collects the traceback of every request.
-            raise type(self._trouble)(str(self._trouble))
+            raise self.trouble
         return library.database
+
+    @property
+    def trouble(self) -> VitrineError:
+        """What kept the library from being open, when it last was not."""
+        # A fresh error each time: a raised one collects the traceback of every request.
+        return type(self._trouble)(str(self._trouble))
 
     def colors(self, session: Session, *, layouts: bool = False) -> ColorSnapshot:
         """Return the library's colours as they are now. Raises ModelsLoading where colour search is still starting."""
@@ -91,6 +98,7 @@ class Service:
         while not self._stopping.is_set():
             try:
                 with open_library(self.settings) as library:
+                    self._read_keys(library.database)
                     self._library = library
                     threading.Thread(target=self._prepare_colors, args=(library.database,), daemon=True).start()
                     self._keep_models(library.database)
@@ -111,9 +119,14 @@ class Service:
             log.warning("colors_not_read", error=str(error))
         self._color_search_is_ready.set()
 
+    def _read_keys(self, database: Database) -> None:
+        with database.session() as session:
+            self.keys.refresh(session)
+
     def _keep_models(self, database: Database) -> None:
         """Keep the active models loaded until the end. Raises DatabaseUnavailable when the database goes away."""
         while not self._stopping.is_set():
+            self._read_keys(database)
             self.models.refresh(_active_specs(database))
             self._stopping.wait(LOOK_EVERY_S)
 

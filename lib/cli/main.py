@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from lib.cli import keys as keys_command
 from lib.cli import models as models_command
 from lib.cli import prepare as prepare_command
 from lib.cli import run as run_command
@@ -20,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True, help="A visual library that you own."
 )
 app.add_typer(models_command.app, name="models", help="Which models this library uses.")
+app.add_typer(keys_command.app, name="keys", help="Who may use the API.")
 console = Console(stderr=True)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Where the library lives.")]

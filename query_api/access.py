@@ -1,0 +1,114 @@
+"""Who may do what: the scope that each request needs, and the check of the key that came with it.
+
+Without keys the API is open, and listens on loopback only. From the first key on, every request needs one, but for the
+questions whether the server lives. What no rule names needs the widest scope.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lib.storage.api_keys import Scope as KeyScope
+from query_api.errors import Problem, problem_response, vitrine_problem
+from query_api.key_ring import KeyRing
+from query_api.service import Service
+
+KEY_NEEDED = Problem(401, "key-needed", "Send an API key: Authorization: Bearer vitrine_...")
+KEY_UNKNOWN = Problem(401, "key-unknown", "Send a key that exists: `python -m lib.cli keys list` names them")
+SCOPE_TOO_NARROW = Problem(403, "scope-too-narrow", "Send a key with the scope that detail names")
+NO_KEYS = Problem(
+    403,
+    "no-keys-yet",
+    "This listens beyond loopback, so it wants keys: python -m lib.cli keys create NAME (or set "
+    "VITRINE_OPEN_WITHOUT_KEYS=true where something in front of it decides who may ask)",
+)
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="vitrine", Basic realm="vitrine", charset="UTF-8"'}
+PUBLIC: Final = frozenset({"/livez", "/readyz", "/version"})
+
+_READING = "GET|HEAD|OPTIONS"
+# The first rule that fits decides.
+RULES: Sequence[tuple[str, str, KeyScope]] = (
+    ("GET", r"/clear_all", KeyScope.admin),
+    ("GET", r"/scrape|/highlight_all_images|/get_all_(resnet|clip)_embeddings", KeyScope.write),
+    (_READING, r"/.*", KeyScope.read),
+    ("POST", r"/hello|/find_all_\w+|/get_top_\w+|/v1/search(/.*)?", KeyScope.read),
+    ("POST", r"/highlight_particular_image|/merge_imgs|/v1/merges(/.*)?", KeyScope.write),
+    ("POST|DELETE", r"/v1/images/.*|/v1/jobs/.*|/v1/requests/.*|/v1/duplicates/.*", KeyScope.write),
+)
+
+
+def needed_scope(method: str, path: str) -> KeyScope:
+    """Return the scope that a request needs.
+
+    >>> needed_scope("GET", "/v1/images").value, needed_scope("POST", "/v1/jobs/scrape").value
+    ('read', 'write')
+    >>> needed_scope("POST", "/v1/library/clear").value, needed_scope("HEAD", "/clear_all").value
+    ('admin', 'read')
+    """
+    for methods, paths, scope in RULES:
+        if re.fullmatch(methods, method) and re.fullmatch(paths, path):
+            return scope
+    return KeyScope.admin
+
+
+def secret_of(authorization: str) -> str | None:
+    """Return the key in an ``Authorization`` header: a bearer token, or the password of HTTP Basic with any user name.
+
+    Browsers ask a person for the latter by themselves. RFC 6750, RFC 7617.
+
+    >>> secret_of("Bearer abc"), secret_of("Basic " + base64.b64encode(b"me:abc").decode()), secret_of("Digest x")
+    ('abc', 'abc', None)
+    """
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip() or None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return password or None
+
+
+class KeyCheck:
+    """Lets a request pass where no key is needed, or where its key allows what it wants."""
+
+    def __init__(self, app: ASGIApp, *, open_without_keys: bool) -> None:
+        """``open_without_keys``: whether a library without keys answers anybody who reaches it."""
+        self._app = app
+        self._open_without_keys = open_without_keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a problem, or pass the request on."""
+        if scope["type"] != "http" or scope["path"] in PUBLIC:
+            await self._app(scope, receive, send)
+            return
+        service: Service = scope["app"].state.service
+        ring = service.keys
+        if not ring.is_known:
+            await vitrine_problem(service.trouble)(scope, receive, send)
+        elif ring.is_empty and self._open_without_keys:
+            await self._app(scope, receive, send)
+        else:
+            await self._with_key(ring, scope, receive, send)
+
+    async def _with_key(self, ring: KeyRing, scope: Scope, receive: Receive, send: Send) -> None:
+        if ring.is_empty:
+            await problem_response(NO_KEYS)(scope, receive, send)
+            return
+        secret = secret_of(Headers(scope=scope).get("authorization", ""))
+        key = None if secret is None else ring.find(secret)
+        needed = needed_scope(scope["method"], scope["path"])
+        if key is None:
+            problem = KEY_NEEDED if secret is None else KEY_UNKNOWN
+            await problem_response(problem, headers=CHALLENGE)(scope, receive, send)
+        elif not key.scope.allows(needed):
+            await problem_response(SCOPE_TOO_NARROW, f"this needs the scope {needed}")(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
