@@ -21,7 +21,7 @@ from lib.storage.features import NewCutout, active_cutout, put_cutout
 from lib.storage.objects import ObjectStore
 from lib.storage.tables import Cutout, Image
 from query_api.service import Service
-from query_api.serving_models import OneAtATime
+from query_api.serving_models import SharedModel
 
 OWN_ALPHA_SIDE = 320
 
@@ -34,7 +34,7 @@ class SubjectMask:
     mask: Mask
 
 
-def subject_mask(masker: OneAtATime, picture: RGBAImage) -> SubjectMask:
+def subject_mask(masker: SharedModel, picture: RGBAImage) -> SubjectMask:
     """Return the mask of a picture's subject; transparency of its own says it better than a model."""
     if has_own_alpha(picture):
         preprocessing = masker.spec.preprocessing
