@@ -15,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 from lib.settings import Settings
 from query_api.access import KeyCheck
 from query_api.errors import install_error_handlers
+from query_api.metrics import install_metrics
 from query_api.middleware import LOOPBACK_HOSTS, BodyLimit, EveryErrorIsAProblem, Gatekeeper, HeadAsGet, LegacyNotice
 from query_api.request_log import RequestLog, is_request_id
 from query_api.routes import (
@@ -84,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
             expose_headers=ANSWER_HEADERS,
         )
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
+    install_metrics(app)
     app.add_middleware(RequestLog)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id, transformer=str)
     return app

@@ -125,6 +125,10 @@ class ServingModels:
         """Return the name of each role's model, once all are ready; raises as ``image_encoder``."""
         return {role: self._ready(role).spec.name for role in SERVING_ROLES}
 
+    def waiting(self) -> dict[Role, int | None]:
+        """Return how many pictures and texts wait for each role's model; None where it is not loaded."""
+        return {role: None if (model := self._loaded.get(role)) is None else model.waiting for role in SERVING_ROLES}
+
     def _ready(self, role: Role) -> SharedModel:
         model = self._loaded.get(role)
         if model is None:

@@ -1,9 +1,12 @@
-"""Whether the server lives, whether it can answer queries, and which version it is."""
+"""Whether the server lives, whether it can answer queries, which version it is, and what Prometheus reads."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 import sqlalchemy as sa
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from query_api.dependencies import ServiceDep
 
@@ -38,3 +41,9 @@ def readyz(service: ServiceDep) -> dict[str, str | dict[str, str]]:
 async def running_version() -> dict[str, str]:
     """Return the version of this software."""
     return {"version": vitrine_version()}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request) -> PlainTextResponse:
+    """Return counts and times of requests, and how library and models stand, for Prometheus."""
+    return PlainTextResponse(generate_latest(request.app.state.metrics), media_type=CONTENT_TYPE_PLAIN_0_0_4)

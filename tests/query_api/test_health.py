@@ -93,3 +93,20 @@ def test_a_database_that_was_killed_comes_back_without_a_restart_of_the_server(
         assert client.get("/livez").is_success
         wait_for(lambda: client.get("/v1/images").is_success, 60)
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_prometheus_reads_routes_and_states_but_no_searches(api: httpx.Client, ids: dict[str, int]) -> None:
+    api.get(f"/v1/images/{ids['dog.png']}")
+    api.get("/v1/images?alt=secretword")
+    api.get("/nothing/secretpath")
+    reply = api.get("/metrics").raise_for_status()
+    assert reply.headers["content-type"].startswith("text/plain; version=")
+    lines = reply.text.splitlines()
+    counted = next(
+        line for line in lines if line.startswith("http_requests_total{") and "/v1/images/{image_id}" in line
+    )
+    assert float(counted.split()[-1]) >= 1
+    assert {"vitrine_library_open 1.0", 'vitrine_model_ready{role="clip"} 1.0'} <= set(lines)
+    assert 'vitrine_inference_waiting{role="clip"} 0.0' in lines
+    assert "secret" not in reply.text
+    assert str(ids["dog.png"]) not in {part for line in lines for part in line.split("/")}
