@@ -19,6 +19,7 @@ from query_api.metrics import install_metrics
 from query_api.middleware import LOOPBACK_HOSTS, BodyLimit, EveryErrorIsAProblem, Gatekeeper, HeadAsGet, LegacyNotice
 from query_api.request_log import RequestLog, is_request_id
 from query_api.routes import (
+    duplicates,
     health,
     image_files,
     images,
@@ -66,7 +67,20 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (health, images, image_files, search, merges, jobs, requests, sources, library, models, legacy):
+    for module in (
+        health,
+        images,
+        image_files,
+        duplicates,
+        search,
+        merges,
+        jobs,
+        requests,
+        sources,
+        library,
+        models,
+        legacy,
+    ):
         app.include_router(module.router)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))

@@ -43,6 +43,7 @@ WRITE = {
     "POST /v1/images/{image_id}/cutout",
     "POST /v1/images/{image_id}/restore",
     "DELETE /v1/images/{image_id}",
+    "POST /v1/duplicates/decisions",
     "POST /v1/jobs/{job}",
     "POST /v1/requests/{request_id}/cancel",
 }
