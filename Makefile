@@ -6,7 +6,15 @@ CLAIMS := download decode matting copy encoders clip_text pipeline memory increm
 	color_kernel color_search color_palette color_api merge
 TRIES ?= 10
 
-.PHONY: demo up test prove-pipeline check install install-dev bench screenshots lock clean
+define DESCRIBE
+import json
+from lib.settings import Settings
+from query_api.app import create_app
+print(json.dumps(create_app(Settings()).openapi()))
+endef
+export DESCRIBE
+
+.PHONY: demo up test prove-pipeline check lint-api install install-dev bench screenshots lock clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
@@ -26,6 +34,12 @@ check: install-dev
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m pytest --doctest-modules --ignore lib/storage/migrations -q lib orchestration query_api demo
+
+lint-api: install-dev ## the API's description under two linters from npm
+	@folder=$$(mktemp -d) && $(PYTHON) -c "$$DESCRIBE" > $$folder/openapi.json && \
+	npx --yes @redocly/cli@2 lint $$folder/openapi.json && \
+	npx --yes @stoplight/spectral-cli@6 lint $$folder/openapi.json --ruleset deploy/spectral.yaml --fail-severity=warn; \
+	code=$$?; rm -r $$folder; exit $$code
 
 bench: install-dev ## measure each claim beside a peer (hours; QUICK=--quick: minutes; CLAIMS= some of them)
 	@for claim in $(CLAIMS); do $(PYTHON) -W ignore -m bench.$$claim $(QUICK) || exit 1; done

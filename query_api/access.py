@@ -27,6 +27,7 @@ NO_KEYS = Problem(
     "This listens beyond loopback, so it wants keys: python -m lib.cli keys create NAME (or set "
     "VITRINE_OPEN_WITHOUT_KEYS=true where something in front of it decides who may ask)",
 )
+ACCESS_PROBLEMS = (KEY_NEEDED, KEY_UNKNOWN, SCOPE_TOO_NARROW, NO_KEYS)
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="vitrine", Basic realm="vitrine", charset="UTF-8"'}
 PUBLIC: Final = frozenset({"/livez", "/readyz", "/version"})
 

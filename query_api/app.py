@@ -17,6 +17,7 @@ from query_api.access import KeyCheck
 from query_api.errors import install_error_handlers
 from query_api.metrics import install_metrics
 from query_api.middleware import LOOPBACK_HOSTS, BodyLimit, EveryErrorIsAProblem, Gatekeeper, HeadAsGet, LegacyNotice
+from query_api.openapi import complete_description, operation_id
 from query_api.request_log import RequestLog, is_request_id
 from query_api.routes import (
     duplicates,
@@ -64,8 +65,13 @@ def create_app(settings: Settings) -> FastAPI:
         title="Vitrine",
         version=health.vitrine_version(),
         summary="Search a visual library by picture, by words and by colour.",
+        description="Pictures of web pages, as a library that their owner can question. Errors are problems (RFC 9457) "
+        "whose title says what to do.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        contact={"name": "Vitrine"},
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     for module in (
         health,
@@ -82,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
         legacy,
     ):
         app.include_router(module.router)
+    complete_description(app)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))
     app.add_middleware(EveryErrorIsAProblem)

@@ -21,6 +21,7 @@ from lib import errors
 from query_api.cursors import InvalidCursor
 
 log = structlog.get_logger()
+MEDIA_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def problem_response(
     sent = dict(headers or {})
     if problem.retry_after_s is not None:
         sent["Retry-After"] = str(problem.retry_after_s)
-    return JSONResponse(body | dict(members or {}), problem.status, sent, media_type="application/problem+json")
+    return JSONResponse(body | dict(members or {}), problem.status, sent, media_type=MEDIA_TYPE)
 
 
 def problem_of(error: errors.VitrineError) -> Problem:

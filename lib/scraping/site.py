@@ -55,7 +55,13 @@ class Site(BaseModel):
     lists are paged through.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"name": "birds", "start_urls": ["https://birds.example/gallery"], "follow": ["/species/"]}]
+        },
+    )
 
     name: Slug
     start_urls: tuple[Url, ...] = Field(min_length=1)

@@ -10,7 +10,7 @@ from lib.images.encoding import PictureFormat, encode
 from query_api import merging
 from query_api.dependencies import ServiceDep, SessionDep
 from query_api.negotiation import preferred
-from query_api.schemas.merges import DrawnMerge, LeftRight, MergeRequest, Subject, TwoImages
+from query_api.schemas.merges import LEFT_RIGHT, DrawnMerge, MergeRequest, Subject, TwoImages
 from query_api.schemas.requests import TwoPaths
 
 router = APIRouter(prefix="/v1/merges", tags=["merges"])
@@ -55,7 +55,7 @@ def merge_by_paths(body: TwoPaths, service: ServiceDep, session: SessionDep) -> 
     pair = merging.pair_of(session, named, framed_by="first")
     session.close()
     with merging.room_for(service, pair):
-        return _answer(merging.described_merge(service, pair, LeftRight(), None, None), PictureFormat.png)
+        return _answer(merging.described_merge(service, pair, LEFT_RIGHT, None, None), PictureFormat.png)
 
 
 def _format_of(asked: TwoImages, accept: str, pair: merging.Pair) -> PictureFormat:

@@ -51,7 +51,12 @@ class WantedColor(BaseModel):
 class ColorSearch(BaseModel):
     """Pictures of these colours, with or without others beside them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"colors": [{"hex": "#d02020", "weight": 0.6}, {"hex": "#20c0d0"}], "anything_else": 0.3}]
+        },
+    )
 
     colors: list[WantedColor] = Field(min_length=1, max_length=MAX_COLORS)
     anything_else: float = Field(

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from query_api.cursors import MAX_ID
 from query_api.schemas.images import ImageSummary
@@ -38,6 +38,8 @@ class DuplicatesAnswer(BaseModel):
 
 class DuplicateDecisionBody(BaseModel):
     """What somebody saw when looking at a group."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image_ids": [12, 7], "duplicates": False}]})
 
     image_ids: Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(min_length=2, max_length=MOST_AT_ONCE)]
     duplicates: bool = Field(description="False: no two of them are copies. True: forget that this was said.")

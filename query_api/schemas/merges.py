@@ -18,7 +18,7 @@ class LeftRight(BaseModel):
     """The first image on the left, the second on the right."""
 
     model_config = ConfigDict(extra="forbid")
-    kind: Literal["left_right"] = "left_right"
+    kind: Literal["left_right"]
     position: Share = Field(0.5, description="Where the seam is: 0 at the left edge, 1 at the right.")
     softness: Share = Field(0.0, description="Share of the width over which one fades into the other.")
 
@@ -51,6 +51,7 @@ class Subject(BaseModel):
     kind: Literal["subject"]
 
 
+LEFT_RIGHT = LeftRight(kind="left_right", position=0.5, softness=0.0)
 MaskChoice = Annotated[LeftRight | TopBottom | Gradient | Subject, Field(discriminator="kind")]
 
 
@@ -85,7 +86,11 @@ class TwoImages(BaseModel):
 class MergeRequest(TwoImages):
     """Two images and a mask that is described."""
 
-    mask: MaskChoice = Field(default_factory=LeftRight)
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"image_id_1": 7, "image_id_2": 12, "mask": {"kind": "subject"}}]}
+    )
+
+    mask: MaskChoice = Field(default_factory=lambda: LEFT_RIGHT)
 
 
 class DrawnMerge(TwoImages):

@@ -14,8 +14,8 @@ class OnePath(BaseModel):
 class TwoPaths(BaseModel):
     """Two images by their paths: the first gives the size and the left half."""
 
-    img_path_1: ImgPath
-    img_path_2: ImgPath
+    img_path_1: ImgPath = Field(examples=["library/demo/giraffe.jpg"])
+    img_path_2: ImgPath = Field(examples=["library/demo/zebra.png"])
 
 
 class TextQuery(BaseModel):
