@@ -14,7 +14,7 @@ print(json.dumps(create_app(Settings()).openapi()))
 endef
 export DESCRIBE
 
-.PHONY: demo up test prove-pipeline check lint-api install install-dev bench screenshots lock clean
+.PHONY: demo up test prove-pipeline check prove-api lint-api install install-dev bench screenshots lock clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
@@ -34,6 +34,9 @@ check: install-dev
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m pytest --doctest-modules --ignore lib/storage/migrations -q lib orchestration query_api demo
+
+prove-api: install-dev ## requests made up from the API's description, EXAMPLES= how many an operation and phase
+	$(PYTHON) -m tests.query_api.contract --examples $(or $(EXAMPLES),300)
 
 lint-api: install-dev ## the API's description under two linters from npm
 	@folder=$$(mktemp -d) && $(PYTHON) -c "$$DESCRIBE" > $$folder/openapi.json && \

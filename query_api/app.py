@@ -15,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 from lib.settings import Settings
 from query_api.access import KeyCheck
 from query_api.errors import install_error_handlers
+from query_api.methods import install_method_check
 from query_api.metrics import install_metrics
 from query_api.middleware import LOOPBACK_HOSTS, BodyLimit, EveryErrorIsAProblem, Gatekeeper, HeadAsGet, LegacyNotice
 from query_api.openapi import complete_description, operation_id
@@ -88,8 +89,10 @@ def create_app(settings: Settings) -> FastAPI:
         legacy,
     ):
         app.include_router(module.router)
+    app.include_router(models.roles_router)
     complete_description(app)
     install_error_handlers(app)
+    install_method_check(app)
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))
     app.add_middleware(EveryErrorIsAProblem)
     app.add_middleware(HeadAsGet)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, cast
 
 from fastapi import Depends, File, Path, Query, Request, UploadFile
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 from sqlalchemy.orm import Session
 
 from lib.arrays import RGBAImage
@@ -39,6 +39,14 @@ def storable(text: str) -> str:
     return text
 
 
+def written_out(moment: object) -> object:
+    """Refuse a moment that is not written as ISO 8601: a bare number could be seconds, milliseconds or a year."""
+    if not isinstance(moment, str) or moment.replace(".", "", 1).lstrip("+-").isdecimal():
+        raise ValueError("write date and time with their zone, as in 2026-11-24T09:30:00Z")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(written_out)]
 ImgPath = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH), AfterValidator(storable)]
 QueryText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -76,8 +84,8 @@ WantsJson = Annotated[bool, Depends(wants_json)]
 
 def image_filter(
     source: Annotated[SourceName | None, Query(description="Seen on a page of this source.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="First stored then or later.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="First stored before.")] = None,
+    since: Annotated[Moment | None, Query(description="First stored then or later.")] = None,
+    until: Annotated[Moment | None, Query(description="First stored before.")] = None,
     format: Annotated[list[Format] | None, Query(description="Of one of these file formats.")] = None,  # noqa: A002  a parameter's name on the wire
     min_side: Annotated[int | None, Query(ge=1, le=MAX_SIDE_PX, description="Shorter side at least, in px.")] = None,
     max_side: Annotated[int | None, Query(ge=1, le=MAX_SIDE_PX, description="Longer side at most, in px.")] = None,

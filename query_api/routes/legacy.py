@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from query_api.routes import image_files, images, jobs, library, merges, search
+from query_api.routes.search import PICTURE_OR_JSON
 from query_api.schemas.images import CutoutRecord
 from query_api.schemas.jobs import JobAnswer
 from query_api.schemas.searches import ColorSearchAnswer, VectorSearchAnswer
@@ -39,9 +40,17 @@ for path, bulk in (
     router.get(path, response_model=JobAnswer, responses=jobs.ACCEPTED)(bulk)
 router.get("/clear_all")(library.clear)
 router.post("/hello")(images.hello)
-router.post("/highlight_particular_image", response_model=CutoutRecord)(image_files.highlight_by_path)
-router.post("/merge_imgs", response_class=Response)(merges.merge_by_paths)
-router.post("/find_all_complementary", response_model=ColorSearchAnswer)(search.complementary_colors)
-router.post("/find_all_similar_by_lab", response_model=ColorSearchAnswer)(search.similar_colors)
-router.post("/get_top_24_resnet_similar", response_model=VectorSearchAnswer)(search.by_look)
-router.post("/get_top_25_clip_similar", response_model=VectorSearchAnswer)(search.by_words)
+router.post("/highlight_particular_image", response_model=CutoutRecord, responses=PICTURE_OR_JSON)(
+    image_files.highlight_by_path
+)
+router.post("/merge_imgs", response_class=Response, responses=PICTURE_OR_JSON)(merges.merge_by_paths)
+for path, colors in (
+    ("/find_all_complementary", search.complementary_colors),
+    ("/find_all_similar_by_lab", search.similar_colors),
+):
+    router.post(path, response_model=ColorSearchAnswer, responses=PICTURE_OR_JSON)(colors)
+for path, nearest in (
+    ("/get_top_24_resnet_similar", search.by_look),
+    ("/get_top_25_clip_similar", search.by_words),
+):
+    router.post(path, response_model=VectorSearchAnswer, responses=PICTURE_OR_JSON)(nearest)

@@ -7,15 +7,16 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from lib.errors import Conflict, ModelNotFound
-from lib.models.registry import model_by_spec_id
+from lib.models.registry import Role, model_by_spec_id
 from lib.models.weights import locate
 from lib.storage import measurements, models
 from lib.storage.tables import Model
 from query_api.dependencies import ServiceDep, SessionDep
-from query_api.schemas.models import ModelCoverage, ModelDetail, ModelList, RecallInfo, RollBack
+from query_api.schemas.models import ModelCoverage, ModelDetail, ModelList, RecallInfo
 from query_api.service import Service
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
+roles_router = APIRouter(prefix="/v1/model-roles", tags=["models"])
 SpecId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="`spec_id` of the model, as answers name it.")]
 HEADERS = {"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
@@ -55,11 +56,11 @@ def activate(
     return _detail(session, model)
 
 
-@router.post("/rollback")
-def roll_back(body: RollBack, service: ServiceDep, session: SessionDep) -> ModelDetail:
+@roles_router.post("/{role}/rollback")
+def roll_back(role: Role, service: ServiceDep, session: SessionDep) -> ModelDetail:
     """Let the model that answered for a role before the present one answer again, at once."""
-    _require_weights(service, models.previous_model(session, body.role))
-    model = models.roll_back(session, body.role)
+    _require_weights(service, models.previous_model(session, role))
+    model = models.roll_back(session, role)
     session.commit()
     return _detail(session, model)
 

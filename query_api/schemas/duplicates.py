@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from query_api.cursors import MAX_ID
 from query_api.schemas.images import ImageSummary
@@ -36,10 +36,23 @@ class DuplicatesAnswer(BaseModel):
     next: str | None = Field(description="Pass as `cursor` for the page after; null on the last one.")
 
 
+def _distinct(ids: list[int]) -> list[int]:
+    if len(set(ids)) < len(ids):
+        raise ValueError("name each image once")
+    return ids
+
+
+DistinctIds = Annotated[
+    list[Annotated[int, Field(ge=1, le=MAX_ID)]],
+    Field(min_length=2, max_length=MOST_AT_ONCE, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
+
+
 class DuplicateDecisionBody(BaseModel):
     """What somebody saw when looking at a group."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"image_ids": [12, 7], "duplicates": False}]})
 
-    image_ids: Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(min_length=2, max_length=MOST_AT_ONCE)]
+    image_ids: DistinctIds
     duplicates: bool = Field(description="False: no two of them are copies. True: forget that this was said.")

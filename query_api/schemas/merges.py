@@ -1,6 +1,6 @@
 """What a merge is asked for: two images, where one passes into the other, over how many levels."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -55,10 +55,21 @@ LEFT_RIGHT = LeftRight(kind="left_right", position=0.5, softness=0.0)
 MaskChoice = Annotated[LeftRight | TopBottom | Gradient | Subject, Field(discriminator="kind")]
 
 
+def _named_once(which: int) -> dict[str, Any]:
+    """Say in JSON Schema that an image is named by its path or by its id, and not by both."""
+    names = {f"img_path_{which}": "string", f"image_id_{which}": "integer"}
+
+    def given(name: str, type_: str) -> dict[str, Any]:
+        others = {other: {"type": "null"} for other in names if other != name}
+        return {"required": [name], "properties": {name: {"type": type_}, **others}}
+
+    return {"oneOf": [given(name, type_) for name, type_ in names.items()]}
+
+
 class TwoImages(BaseModel):
     """Two images, each by its path or its id."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"allOf": [_named_once(1), _named_once(2)]})
     img_path_1: ImgPath | None = Field(None, examples=["library/demo/giraffe.jpg"])
     image_id_1: ImageIdField | None = None
     img_path_2: ImgPath | None = None
@@ -87,7 +98,10 @@ class MergeRequest(TwoImages):
     """Two images and a mask that is described."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"image_id_1": 7, "image_id_2": 12, "mask": {"kind": "subject"}}]}
+        json_schema_extra={
+            "allOf": [_named_once(1), _named_once(2)],
+            "examples": [{"image_id_1": 7, "image_id_2": 12, "mask": {"kind": "subject"}}],
+        }
     )
 
     mask: MaskChoice = Field(default_factory=lambda: LEFT_RIGHT)

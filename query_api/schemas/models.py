@@ -1,4 +1,4 @@
-"""What the API says of models, and what it takes to change which of them answers."""
+"""What the API says of models."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -6,7 +6,6 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from lib.models.registry import Role
 from lib.storage.ledger import StageCounts
 from lib.storage.measurements import RecallPoint
 from lib.storage.tables import Model
@@ -68,9 +67,3 @@ class ModelList(BaseModel):
     """Every model that this library uses or has used, by role and name."""
 
     items: list[ModelCoverage]
-
-
-class RollBack(BaseModel):
-    """Whose former model shall answer again."""
-
-    role: Role = Field(examples=["clip"])

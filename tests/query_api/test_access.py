@@ -24,7 +24,7 @@ ADMIN = {
     "GET /clear_all",
     "POST /v1/library/clear",
     "POST /v1/library/restore",
-    "POST /v1/models/rollback",
+    "POST /v1/model-roles/{role}/rollback",
     "POST /v1/models/{spec_id}/activate",
     "POST /v1/sources",
     "POST /v1/sources/dry-run",
@@ -103,7 +103,7 @@ def operations(client: httpx.Client, headers: dict[str, str]) -> set[str]:
 def ask(client: httpx.Client, operation: str, headers: dict[str, str] | None = None) -> httpx.Response:
     """Send a request to a route, without a body, with something in place of its parameters."""
     method, path = operation.split(" ")
-    for name in ("image_id", "run_id", "request_id", "spec_id", "name", "job"):
+    for name in ("image_id", "run_id", "request_id", "spec_id", "role", "name", "job"):
         path = path.replace(f"{{{name}}}", "1")
     assert "{" not in path, path
     return client.request(method, path, headers=headers)

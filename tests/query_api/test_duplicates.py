@@ -113,6 +113,7 @@ def test_a_question_that_makes_no_sense_is_refused(api: httpx.Client, query: str
     ("body", "status"),
     [
         ({"image_ids": [1], "duplicates": False}, 422),
+        ({"image_ids": [1, 1], "duplicates": False}, 422),
         ({"image_ids": list(range(1, 60)), "duplicates": False}, 422),
         ({"image_ids": [1, 987654321], "duplicates": False}, 404),
         ({"image_ids": [1, 2]}, 422),

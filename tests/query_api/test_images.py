@@ -41,6 +41,8 @@ def test_a_list_can_be_narrowed(api: httpx.Client, ids: dict[str, int]) -> None:
     [
         "since=2020-01-01",
         "since=yesterday",
+        "until=0.5",
+        "until=1795478400",
         "format=PSD",
         "min_side=0",
         "alt=",

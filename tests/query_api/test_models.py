@@ -92,10 +92,10 @@ def test_a_model_that_lacks_images_is_activated_only_by_somebody_who_says_so(api
 
 
 def test_a_role_goes_back_to_the_model_before(api: httpx.Client, seed: Seed, other_clip: ModelSpec) -> None:
-    assert api.post("/v1/models/rollback", json={"role": "clip"}).status_code == 409  # there was none before
+    assert api.post("/v1/model-roles/clip/rollback").status_code == 409  # there was none before
     with seed.database.session() as session:
         models.activate(session, other_clip.spec_id)
         session.commit()
-    answer = api.post("/v1/models/rollback", json={"role": "clip"}).raise_for_status().json()
+    answer = api.post("/v1/model-roles/clip/rollback").raise_for_status().json()
     assert (answer["spec_id"], answer["state"]) == (CLIP.spec_id, "active")
-    assert api.post("/v1/models/rollback", json={"role": "painter"}).status_code == 422
+    assert api.post("/v1/model-roles/painter/rollback").status_code == 422
