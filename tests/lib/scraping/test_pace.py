@@ -25,9 +25,10 @@ def starts(pace: Pace, hosts: list[str], *, paced: bool = True, hold_s: float = 
 
 
 def test_requests_to_one_host_start_apart():
-    first, second, third = starts(Pace(delay_s=0.1, concurrency=8), ["a"] * 3)
-    assert second - first >= 0.09
-    assert third - second >= 0.09
+    _, second, third = starts(Pace(delay_s=0.1, concurrency=8), ["a"] * 3)
+    # From the beginning: on a busy machine any of them may be late, none may be early.
+    assert second >= 0.09
+    assert third >= 0.19
 
 
 def test_other_hosts_do_not_wait():
