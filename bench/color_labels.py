@@ -7,18 +7,19 @@ not a palette, not a grid of ours. Its colours are its pixels' sRGB values, each
 * *Similar, palette*: areas of the two subjects are paired off, each part with one that is at most some ΔE00 away. Where
   80 % of the area finds a partner within 6 (the same colour in another light), the grade is 3; within 12 (another
   shade), 2; within 20 (the same family), 1.
-* *Harmony, palette*: the same with the parts that have a hue (saturation and value of 15 % at least), each paired with
-  one whose hue is off the query's, turned by one of the harmony's angles, by at most a third of the harmony's tolerance
-  (grade 3), two thirds (2), or all of it (1). A subject of which less than 5 % has a hue answers nothing.
+* *Harmony, palette*: parts that have a hue (saturation and value of 15 % at least), weighed by saturation times value as
+  the sense is defined, are paired with parts whose hue is off the query's, turned by one of the harmony's angles, by no
+  more than the tolerance (±40° for complementary). 60 % (the predecessor's rule), 75 % or 90 % paired: grades 1, 2, 3. A
+  subject of which less than 5 % has a hue answers nothing.
 * *Similar, layout*: both subjects are brought to one size; 80 % of the places that both cover are within 6, 12 or 20.
   Less common than a quarter of the query's places: 0.
-* *Harmony, layout*: of those places 60 % (the predecessor's rule), 75 % or 90 % have a hue within the tolerance; grades
-  1, 2, 3. A place without a hue is not in harmony.
+* *Harmony, layout*: of those places 60 %, 75 % or 90 % have a hue within the tolerance: grades 1, 2, 3. A place without
+  a hue is not in harmony.
 
-Why this does not favour us. The rankings that are measured never see the truth: ours see palettes of eight colours or a
-grid of 16 × 16, of a subject that was cut out by the model. They order by a *mean* distance; grades go by how *much* of the
-area lies within fixed limits, so a picture with one wrong colour and a picture that is wrong all over differ for the one
-and not for the other. Harmonies are graded by plain area and by hue to the degree, ranked by vividness and by 10°.
+Why this does not favour us. The rankings that are measured never see the truth: ours see palettes of eight colours,
+hues in bins of 10°, or a grid of 16 × 16, of a subject that the model cut out. They order by a *mean* distance; grades
+go by how *much* lies within fixed limits, so a picture with one wrong colour and a picture that is wrong all over differ
+for the one and not for the other.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ SHARE_IN_HARMONY = {3: 0.9, 2: 0.75, 1: 0.6}
 HAS_HUE = 0.15  # saturation, and value
 LEAST_COLORED = 0.05
 LEAST_COMMON = 0.25
-PLACES = 40  # a side
+PLACES = 32  # a side
 FLAT_COLORS = 32  # a subject of no more is described by its exact colours
 CELL_LAB, CELL_HUE = 4.0, 2.0
 _UNITS = 10_000  # flows are whole numbers
@@ -70,14 +71,14 @@ def truth_of(picture: KnownPicture) -> Truth:
     lab, lab_shares = rgb2lab(rgb), shares
     hue, saturation, value = np.moveaxis(rgb2hsv(rgb), -1, 0)
     has_hue = (saturation >= HAS_HUE) & (value >= HAS_HUE)
-    degrees, hue_shares = 360 * hue[has_hue], shares[has_hue]
+    degrees, hue_shares = 360 * hue[has_hue], (shares * saturation * value)[has_hue]
     if len(rgb) > FLAT_COLORS:
         lab, lab_shares = _cells(lab, shares, CELL_LAB)
         degrees, hue_shares = _cells(degrees[:, None], hue_shares, CELL_HUE)
         degrees = degrees[:, 0]
     colored = float(shares[has_hue].sum())
     places, visible = common_size(picture.rgba[..., :3], alpha)
-    return Truth(lab, lab_shares, degrees, hue_shares / max(colored, 1e-9), colored, places, visible)
+    return Truth(lab, lab_shares, degrees, hue_shares / max(hue_shares.sum(), 1e-9), colored, places, visible)
 
 
 def common_size(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -117,8 +118,10 @@ class SimilarPalette:
 
     def _grade(self, query: Truth, truth: Truth) -> int:
         delta_e = deltaE_ciede2000(query.lab[:, None], truth.lab[None])
-        fits = ((grade, delta_e <= within) for grade, within in WITHIN_DELTA_E.items())
-        return _first_grade(query.lab_shares, truth.lab_shares, fits)
+        for grade, within in WITHIN_DELTA_E.items():
+            if _paired_share_from(ENOUGH, query.lab_shares, truth.lab_shares, delta_e <= within) >= ENOUGH:
+                return grade
+        return 0
 
 
 class HarmonyPalette:
@@ -134,9 +137,9 @@ class HarmonyPalette:
     def _grade(self, query: Truth, truth: Truth) -> int:
         if min(query.colored, truth.colored) < LEAST_COLORED:
             return 0
-        off = off_harmony(query.hue[:, None], truth.hue[None], self._harmony)
-        fits = ((grade, off <= TOLERANCE[self._harmony] * (4 - grade) / 3) for grade in (3, 2, 1))
-        return _first_grade(query.hue_shares, truth.hue_shares, fits)
+        fits = off_harmony(query.hue[:, None], truth.hue[None], self._harmony) <= TOLERANCE[self._harmony]
+        share = _paired_share_from(SHARE_IN_HARMONY[1], query.hue_shares, truth.hue_shares, fits)
+        return max((grade for grade, least in SHARE_IN_HARMONY.items() if share >= least), default=0)
 
 
 class Layouts:
@@ -185,13 +188,10 @@ def _comparable(srgb: NDArray[np.float32], harmony: Harmony | None) -> FloatArra
     return np.where((saturation >= HAS_HUE) & (value >= HAS_HUE), 360 * hue, np.nan)
 
 
-def _first_grade(supply: FloatArray, demand: FloatArray, fits) -> int:  # type: ignore[no-untyped-def]
-    """Return the first grade whose pairing reaches ENOUGH; fits come from the strictest on."""
-    for grade, fit in fits:
-        bound = min(supply[fit.any(axis=1)].sum(), demand[fit.any(axis=0)].sum())
-        if bound >= ENOUGH and paired_share(supply, demand, fit) >= ENOUGH:
-            return int(grade)
-    return 0
+def _paired_share_from(least: float, supply: FloatArray, demand: FloatArray, fits: NDArray[np.bool_]) -> float:
+    """Return the paired share, or 0 where a glance says that it is below ``least``."""
+    at_most = min(supply[fits.any(axis=1)].sum(), demand[fits.any(axis=0)].sum())
+    return paired_share(supply, demand, fits) if at_most >= least else 0.0
 
 
 def _exact_colors(rgba: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:

@@ -42,7 +42,8 @@ K = 10
 GOAL = 0.9
 GOALS = ("similar, palette", "complementary, palette")
 QUICK_FAMILIES, QUICK_DEMO = 10, 6  # so many families, every so many pictures of the demo
-FEWEST_QUERIES = 5  # of a kind that is named
+DRAWN_STEP, DEMO_STEP = 11, 4  # every so many of them is a query
+FEWEST_QUERIES = 3  # of a kind that is named
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,9 +177,9 @@ def labelled_set(families: int = FAMILIES, every: int = 1) -> LabelledSet:
 
 
 def some_queries(known: LabelledSet) -> list[int]:
-    """Return every fifth of the drawn pictures, and every second of the demo's."""
+    """Return some of the drawn pictures, which come in families, and some of the demo's."""
     drawn = [row for row, picture in enumerate(known.pictures) if not picture.kind.startswith("demo")]
-    return [*drawn[::5], *range(len(drawn), len(known.pictures), 2)]
+    return [*drawn[::DRAWN_STEP], *range(len(drawn), len(known.pictures), DEMO_STEP)]
 
 
 def scores(known: LabelledSet, names: Sequence[str] = ()) -> list[Score]:

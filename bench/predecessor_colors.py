@@ -31,10 +31,15 @@ class Predecessor:
         srgb = np.stack([color for color, _ in small])
         self._lab, self._hue = rgb2lab(srgb), 360 * rgb2hsv(srgb)[..., 0]
         self._visible = np.stack([visible for _, visible in small])
+        self._known: dict[tuple[int, Harmony | None], FloatArray] = {}
 
     def similar(self, query: int) -> FloatArray:
         """Return the mean ΔE00 of every picture from picture ``query``; inf where no pixel is in both."""
-        return self._mean(query, lambda common: deltaE_ciede2000(self._of(query, self._lab)[common], self._lab[common]))
+
+        def delta_e(common: NDArray[np.bool_]) -> FloatArray:
+            return np.asarray(deltaE_ciede2000(self._of(query, self._lab)[common], self._lab[common]))
+
+        return self._mean((query, None), delta_e)
 
     def harmonious(self, query: int, harmony: Harmony) -> FloatArray:
         """Return the share of pixels that are not in harmony."""
@@ -43,17 +48,20 @@ class Predecessor:
             off = off_harmony(self._of(query, self._hue)[common], self._hue[common], harmony)
             return np.asarray(off > TOLERANCE[harmony], dtype=np.float64)
 
-        return self._mean(query, out_of_harmony)
+        return self._mean((query, harmony), out_of_harmony)
 
     def _of(self, query: int, planes: FloatArray) -> FloatArray:
         return np.broadcast_to(planes[query], planes.shape)
 
-    def _mean(self, query: int, differences: Callable[[NDArray[np.bool_]], FloatArray]) -> FloatArray:
-        common = self._visible & self._visible[query]
-        counted = common.sum(axis=(1, 2))
-        which = np.nonzero(common)[0]
-        total = np.bincount(which, weights=differences(common), minlength=len(common))
-        return np.where(counted > 0, total / np.maximum(counted, 1), np.inf)
+    def _mean(
+        self, asked: tuple[int, Harmony | None], differences: Callable[[NDArray[np.bool_]], FloatArray]
+    ) -> FloatArray:
+        if asked not in self._known:  # a rule answers by palette and by layout alike
+            common = self._visible & self._visible[asked[0]]
+            counted = common.sum(axis=(1, 2))
+            total = np.bincount(np.nonzero(common)[0], weights=differences(common), minlength=len(common))
+            self._known[asked] = np.where(counted > 0, total / np.maximum(counted, 1), np.inf)
+        return self._known[asked]
 
 
 def _small(cutout: RGBAImage, *, everywhere: bool) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
