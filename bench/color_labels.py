@@ -1,25 +1,26 @@
 """Which pictures answer a query by colour, and how well: grades 0 to 3, from the true pixels of both subjects.
 
-How labels are made. A picture's subject is what its true alpha says, at full resolution: not a mask that was computed,
-not a palette, not a grid of ours. Its colours are its pixels' sRGB values, each with its share of the subject's area
-(of photographs, cells of a Lab histogram, four units wide). Lab, HSV and CIEDE2000 are scikit-image's.
+How labels are made. A picture's subject is what its true alpha says, at full resolution: not a mask that was
+computed, not a palette, not a grid of ours. Its colours are its pixels' sRGB values, each with its share of the
+subject's area; of photographs, the cells of a Lab histogram, six units wide, but for those under 0.2 % of the area.
+Lab, HSV and CIEDE2000 are scikit-image's.
 
-* *Similar, palette*: areas of the two subjects are paired off, each part with one that is at most some ΔE00 away. Where
-  80 % of the area finds a partner within 6 (the same colour in another light), the grade is 3; within 12 (another
-  shade), 2; within 20 (the same family), 1.
-* *Harmony, palette*: parts that have a hue (saturation and value of 15 % at least), weighed by saturation times value as
-  the sense is defined, are paired with parts whose hue is off the query's, turned by one of the harmony's angles, by no
-  more than the tolerance (±40° for complementary). 60 % (the predecessor's rule), 75 % or 90 % paired: grades 1, 2, 3. A
-  subject of which less than 5 % has a hue answers nothing.
+* *Similar, palette*: areas of the two subjects are paired off, each part with one that is at most some ΔE00 away.
+  Where 80 % of the area finds a partner within 6 (the same colour in another light), the grade is 3; within 12
+  (another shade), 2; within 20 (the same family), 1.
+* *Harmony, palette*: parts that have a hue (saturation and value of 15 % at least), weighed by saturation × value as
+  the sense is defined, are paired with parts whose hue is off the query's, turned by one of the harmony's angles, by
+  no more than the tolerance (±40° for complementary). 60 % (the predecessor's rule), 75 % or 90 % paired: grades 1,
+  2, 3. A subject of which less than 5 % has a hue answers nothing.
 * *Similar, layout*: both subjects are brought to one size; 80 % of the places that both cover are within 6, 12 or 20.
   Less common than a quarter of the query's places: 0.
-* *Harmony, layout*: of those places 60 %, 75 % or 90 % have a hue within the tolerance: grades 1, 2, 3. A place without
-  a hue is not in harmony.
+* *Harmony, layout*: of those places 60 %, 75 % or 90 % have a hue within the tolerance: grades 1, 2, 3. A place
+  without a hue is not in harmony.
 
 Why this does not favour us. The rankings that are measured never see the truth: ours see palettes of eight colours,
-hues in bins of 10°, or a grid of 16 × 16, of a subject that the model cut out. They order by a *mean* distance; grades
-go by how *much* lies within fixed limits, so a picture with one wrong colour and a picture that is wrong all over differ
-for the one and not for the other.
+hues in bins of 10°, or a grid of 16 × 16, of a subject that the model cut out. They order by a *mean* distance;
+grades go by how *much* lies within fixed limits, so a picture with one wrong colour and a picture that is wrong all
+over differ for the one and not for the other.
 """
 
 from collections.abc import Sequence
@@ -44,7 +45,8 @@ LEAST_COLORED = 0.05
 LEAST_COMMON = 0.25
 PLACES = 32  # a side
 FLAT_COLORS = 32  # a subject of no more is described by its exact colours
-CELL_LAB, CELL_HUE = 4.0, 2.0
+CELL_LAB, CELL_HUE = 6.0, 2.0
+LEAST_CELL = 0.002
 _UNITS = 10_000  # flows are whole numbers
 
 
@@ -210,8 +212,9 @@ def _cells(values: FloatArray, shares: FloatArray, width: float) -> tuple[FloatA
         return values, shares
     _, which = np.unique(np.floor(values / width), axis=0, return_inverse=True)
     mass = np.bincount(which, weights=shares)
-    means = [np.bincount(which, weights=shares * axis) / mass for axis in values.T]
-    return np.stack(means, axis=-1), mass / mass.sum()
+    means = np.stack([np.bincount(which, weights=shares * axis) / mass for axis in values.T], axis=-1)
+    heavy = mass >= LEAST_CELL * mass.sum()
+    return means[heavy], mass[heavy] / mass[heavy].sum()
 
 
 def _whole(shares: FloatArray) -> NDArray[np.int64]:

@@ -2,10 +2,10 @@
 
 Belongs here: what the pictures show. Which of them answer which query is in color_labels.py.
 
-Drawn subjects have one to four flat colours of exact shares, in one of several shapes and arrangements, on nothing or on
-an opaque ground that has nothing to do with them. They come in families: a base, then the same colours arranged in
-another way, in other shares, in a shade farther and farther off, one of them replaced, and all hues turned by the angles
-of the harmonies and by others. Beside them stand greys, and greys with a small vivid part.
+Drawn subjects have one to four flat colours of exact shares, in one of several shapes and arrangements, on nothing or
+on an opaque ground that has nothing to do with them. They come in families: a base, then the same colours arranged in
+another way, in other shares, in a shade farther and farther off, one of them replaced, and all hues turned by the
+angles of the harmonies and by others. Beside them stand greys, and greys with a small vivid part.
 """
 
 from collections.abc import Iterator

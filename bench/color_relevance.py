@@ -12,7 +12,7 @@ K. Järvelin, J. Kekäläinen (2002). "Cumulated gain-based evaluation of IR tec
 gain 2^grade - 1 of C. Burges et al. (2005), "Learning to rank using gradient descent".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ K = 10
 GOAL = 0.9
 GOALS = ("similar, palette", "complementary, palette")
 QUICK_FAMILIES, QUICK_DEMO = 10, 6  # so many families, every so many pictures of the demo
-DRAWN_STEP, DEMO_STEP = 11, 4  # every so many of them is a query
+DRAWN_STEP, DEMO_STEP = 11, 6  # every so many of them is a query
 FEWEST_QUERIES = 3  # of a kind that is named
 
 
@@ -182,11 +182,12 @@ def some_queries(known: LabelledSet) -> list[int]:
     return [*drawn[::DRAWN_STEP], *range(len(drawn), len(known.pictures), DEMO_STEP)]
 
 
-def scores(known: LabelledSet, names: Sequence[str] = ()) -> list[Score]:
-    """Return the scores of the senses named, or of all."""
+def scores(known: LabelledSet, queries: Sequence[int], names: Sequence[str] = ()) -> Iterator[Score]:
+    """Yield the scores of the senses named, or of all."""
     predecessors = [Predecessor(known.cutouts, everywhere=everywhere) for everywhere in (True, False)]
-    asked = [sense for sense in senses(known) if not names or sense.name in names]
-    return [score(sense, known, predecessors, some_queries(known)) for sense in asked]
+    for sense in senses(known):
+        if not names or sense.name in names:
+            yield score(sense, known, predecessors, queries)
 
 
 def main() -> None:
@@ -196,7 +197,7 @@ def main() -> None:
     opaque = sum(picture.is_opaque for picture in known.pictures)
     print(f"{len(known.pictures)} pictures, {opaque} of them opaque; nDCG@{K}")
     print(f"{'sense':30s} queries  ours  predecessor: everywhere, where both are   worst kinds of query for ours")
-    for each in scores(known):
+    for each in scores(known, some_queries(known)):
         worst = "; ".join(f"{kind} {mean:.2f}" for kind, mean, _ in each.by_kind()[:2])
         print(
             f"{each.name:30s} {len(each.ours):7d} {each.ours.mean():5.3f} {each.everywhere.mean():24.3f}"

@@ -1,12 +1,12 @@
 """The predecessor's two colour searches, plainly: both pictures brought to one size and compared pixel against pixel.
 
 Similar: the mean CIEDE2000 of aligned pixels. Complementary: the share of pixels whose HSV hue is within ±40° of the
-other picture's, turned by 180°; a picture matched from 60 % on, here it is ranked by the share. Other harmonies, which the
-predecessor did not have, turn by their own angles with their own tolerance.
+other picture's, turned by 180°; a picture matched from 60 % on, here it is ranked by the share. Other harmonies,
+which the predecessor did not have, turn by their own angles with their own tolerance.
 
-It knew no transparency: ``everywhere`` compares all pixels, transparent ones as the white page that they lie on. That is
-its rule to the letter. ``where both are`` leaves out what is transparent in either, and is the kindest reading. Both get
-the same cut-outs that ours get.
+It knew no transparency: ``everywhere`` compares all pixels, transparent ones as the white page that they lie on. That
+is its rule to the letter. ``where both are`` leaves out what is transparent in either, and is the kindest reading.
+Both get the same cut-outs that ours get.
 """
 
 from collections.abc import Callable, Sequence

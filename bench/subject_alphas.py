@@ -1,7 +1,7 @@
 """The true alpha of the demo's subjects: ``python -m bench.subject_alphas /path/to/corpus`` writes ``bench/subjects``.
 
-Most of the demo's pictures are opaque: a subject was pasted on a ground. The alpha that the subject came with, small and
-without its colours, says again which pixels are the subject's, in truth and not by a model's opinion.
+Most of the demo's pictures are opaque: a subject was pasted on a ground. The alpha that the subject came with, small
+and without its colours, says again which pixels are the subject's, in truth and not by a model's opinion.
 """
 
 import argparse

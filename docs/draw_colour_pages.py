@@ -29,13 +29,14 @@ ANSWERS = 6
 GROUND, CARD, HAIRLINE = (247, 246, 243), (255, 255, 255), (226, 223, 217)
 INK, QUIET, ACCENT = (38, 38, 42), (120, 118, 114), (214, 73, 51)
 TILE, GAP, EDGE, CAPTION = 172, 14, 22, 26
+LEAST_SHARE = 0.02  # of the fullest bin; less would be a line
 FINER = 4  # a wheel is drawn so much larger, then made smaller: smooth edges
 QUERIES = {
     Harmony.complementary: "mandarine",
-    Harmony.analogous: "mandarine",
-    Harmony.triadic: "firetruck",
-    Harmony.split_complementary: "mandarine",
-    Harmony.tetradic: "firetruck",
+    Harmony.analogous: "rose",
+    Harmony.triadic: "green-fedora",
+    Harmony.split_complementary: "igloo",
+    Harmony.tetradic: "blue-fedora",
     Harmony.monochrome: "mandarine",
 }
 
@@ -66,8 +67,7 @@ def strip(
     query: RGBAImage | None, panels: Sequence[Image.Image], answers: Sequence[tuple[RGBAImage, str]]
 ) -> Image.Image:
     """Return the query in a frame, the panels, and the answers, side by side."""
-    cards = ([query] if query is not None else []) + [None] * len(panels)
-    count = len(cards) + ANSWERS
+    count = int(query is not None) + len(panels) + ANSWERS
     sheet = Image.new("RGB", (2 * EDGE + count * TILE + (count - 1) * GAP, 2 * EDGE + TILE + CAPTION), GROUND)
     place = iter(range(EDGE, sheet.width, TILE + GAP))
     if query is not None:
@@ -113,12 +113,10 @@ def wheel_panel(wheel: Wheel, histogram: FloatArray, wanted: Sequence[float], to
     arcs = np.any([_arc(angle, hue) <= tolerance for hue in wanted], axis=0) & (radius > 0.89) & (radius < 0.97)
     sheet[arcs] = INK
     inside = radius < 0.56
-    height = 0.12 + 0.44 * np.sqrt(histogram / histogram.max())
-    bars = inside & (radius < height[(angle * (HUE_BINS / 360)).astype(int) % HUE_BINS])
-    bars &= histogram[(angle * (HUE_BINS / 360)).astype(int) % HUE_BINS] > 0.02 * histogram.max()
+    share = histogram[(angle * (HUE_BINS / 360)).astype(int) % HUE_BINS] / histogram.max()
+    bars = inside & (share > LEAST_SHARE) & (radius < 0.14 + 0.42 * np.sqrt(share))
     sheet[bars] = 255 * srgb_from_hsv(np.stack([hsv_on(wheel, angle[bars]), *_full(bars)], axis=-1))
-    picture = Image.fromarray(np.rint(sheet).astype(np.uint8)).resize((TILE, TILE), Image.Resampling.LANCZOS)
-    return picture
+    return Image.fromarray(np.rint(sheet).astype(np.uint8)).resize((TILE, TILE), Image.Resampling.LANCZOS)
 
 
 def hsv_on(wheel: Wheel, angle: FloatArray) -> FloatArray:
@@ -132,7 +130,14 @@ def hsv_on(wheel: Wheel, angle: FloatArray) -> FloatArray:
         places = oklch_from_lab(lab_from_srgb(vivid))[..., 2]
     order = np.argsort(places)
     turned = np.unwrap(hues[order], period=360)
-    return np.asarray(np.interp(angle, places[order], turned, period=None) % 360)
+    return np.asarray(
+        np.interp(
+            angle,
+            np.concatenate([places[order] - 360, places[order], places[order] + 360]),
+            np.concatenate([turned - 360, turned, turned + 360]),
+        )
+        % 360
+    )
 
 
 def palette_panel(query: ColorQuery) -> Image.Image:
@@ -144,10 +149,10 @@ def palette_panel(query: ColorQuery) -> Image.Image:
     for color, top, end in zip(query.lab, tops, ends, strict=False):
         rgb = tuple(int(each) for each in np.rint(255 * srgb_from_lab(color)))
         draw.rectangle((0, round(top), TILE, max(round(top), round(end) - 1)), fill=rgb)
-    for start in range(round(tops[-1]) - TILE, TILE, 9) if query.anything else ():
+    for start in range(round(tops[-1]) - TILE, TILE, 12) if query.anything else ():
         for step in range(TILE):
             if round(tops[-1]) <= start + step < TILE:
-                draw.point((step, start + step), HAIRLINE[:2] + (200,))
+                draw.point((step, start + step), QUIET)
     return sheet
 
 
@@ -212,7 +217,10 @@ def main() -> None:
         "complementary-layout": _opposite_places_strip(shop, "mandarine"),
         "wanted": _wanted_strip(shop, ["#c82820", "#202020"], [2, 1], 0.4),
         **{str(harmony): _harmony_strip(shop, name, harmony) for harmony, name in QUERIES.items()},
-        **{f"wheel-{wheel}": _harmony_strip(shop, "mandarine", Harmony.complementary, wheel) for wheel in Wheel},
+        **{
+            f"wheel-{wheel}": _harmony_strip(shop, "mandarine", Harmony.complementary, wheel)
+            for wheel in (Wheel.ryb, Wheel.oklch)
+        },
     }
     for name, picture in strips.items():
         picture.save(PICTURES / f"colour-{name}.webp", quality=86, method=6)
