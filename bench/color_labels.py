@@ -113,17 +113,20 @@ class SimilarPalette:
 
     def __init__(self, truths: Sequence[Truth]) -> None:
         self._truths = truths
+        self._lab = np.concatenate([truth.lab for truth in truths])
+        self._starts = np.cumsum([len(truth.lab) for truth in truths])[:-1]
 
     def grades(self, query: Truth) -> NDArray[np.int64]:
         """Return the grade of each picture, (N,)."""
-        return np.array([self._grade(query, truth) for truth in self._truths])
+        delta_e = np.split(deltaE_ciede2000(query.lab[:, None], self._lab[None]), self._starts, axis=1)
+        return np.array([_shade_grade(query, *each) for each in zip(self._truths, delta_e, strict=True)])
 
-    def _grade(self, query: Truth, truth: Truth) -> int:
-        delta_e = deltaE_ciede2000(query.lab[:, None], truth.lab[None])
-        for grade, within in WITHIN_DELTA_E.items():
-            if _paired_share_from(ENOUGH, query.lab_shares, truth.lab_shares, delta_e <= within) >= ENOUGH:
-                return grade
-        return 0
+
+def _shade_grade(query: Truth, truth: Truth, delta_e: FloatArray) -> int:
+    for grade, within in WITHIN_DELTA_E.items():
+        if _paired_share_from(ENOUGH, query.lab_shares, truth.lab_shares, delta_e <= within) >= ENOUGH:
+            return grade
+    return 0
 
 
 class HarmonyPalette:
