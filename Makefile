@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PROFILE ?= packaged
 CLAIMS := download decode matting copy encoders clip_text pipeline memory incremental \
-	color_kernel color_search color_palette color_api merge
+	color_kernel color_search color_palette color_api color_relevance merge
 TRIES ?= 10
 
 define DESCRIBE
@@ -53,8 +53,9 @@ install:
 install-dev:
 	@sh deploy/install.sh requirements-dev.lock
 
-screenshots: install ## pictures of the Dagster UI into docs/pictures, taken from the running product
+screenshots: install ## pictures of the Dagster UI and of searches by colour into docs/pictures, made by the product
 	$(PYTHON) -m docs.take_screenshots
+	$(PYTHON) -m docs.draw_colour_pages
 
 lock: ## renew the hash locks from pyproject.toml (needs uv)
 	uv pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes --no-strip-extras -q pyproject.toml -o requirements.lock

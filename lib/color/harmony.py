@@ -67,19 +67,24 @@ def hue_distance(hue_a: ArrayLike, hue_b: ArrayLike) -> FloatArray:
 def hue_histogram(rgba: RGBAImage, bins: int = HUE_BINS) -> NDArray[np.float32]:
     """Return how much colour the visible pixels have at each hue of the HSV wheel.
 
-    A pixel adds saturation × value × alpha to the bin of its hue, over the total alpha: bright saturated colours weigh
-    most, greys, blacks and transparent pixels nothing.
+    A pixel adds saturation × value × alpha, over the total alpha, to the two bins whose middles its hue lies between,
+    more to the nearer one: their mean is its hue, however coarse the bins. Bright saturated colours weigh most, greys,
+    blacks and transparent pixels nothing.
 
     Returns
     -------
     float32 (bins,)
-        Bin i covers hues [i, i + 1) · 360 / bins degrees. The sum, in [0, 1], is the mean saturation × value: how
+        Bin i has its middle at hue (i + 1/2) · 360 / bins. The sum, in [0, 1], is the mean saturation × value: how
         colourful the picture is, 0 when it is grey or wholly transparent (see `chromatic_share`, `is_grey`).
     """
     rgb, share = rgb_bins(rgba)
     hue, saturation, value = np.moveaxis(hsv_from_srgb(rgb), -1, 0)
-    index = (hue * (bins / FULL_TURN)).astype(np.intp)
-    return np.bincount(index, weights=share * saturation * value, minlength=bins).astype(np.float32)
+    mass = share * saturation * value
+    place = (hue * (bins / FULL_TURN) - 0.5) % bins
+    low = place.astype(np.intp) % bins
+    upper = place - np.floor(place)
+    histogram = np.bincount(low, weights=mass * (1 - upper), minlength=bins)
+    return np.asarray(histogram + np.bincount((low + 1) % bins, weights=mass * upper, minlength=bins), dtype=np.float32)
 
 
 def chromatic_share(histogram: ArrayLike) -> FloatArray:
