@@ -22,6 +22,7 @@ from query_api.routes import (
     legacy,
     library,
     merges,
+    mixed_search,
     models,
     requests,
     search,
@@ -51,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (health, images, search, merges, jobs, requests, sources, library, models, legacy):
+    for module in (health, images, mixed_search, search, merges, jobs, requests, sources, library, models, legacy):
         app.include_router(module.router)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))

@@ -61,6 +61,7 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
     errors.ImageNotFound: Problem(404, "image-not-found", "Ask for an image that GET /v1/images lists"),
     errors.ModelNotFound: Problem(503, "no-model", "Choose models: python -m lib.cli models use packaged", 5),
     errors.NotFound: Problem(404, "not-found", "Nothing is here; see detail"),
+    errors.MeaninglessQuery: Problem(422, "meaningless-query", "Change what is asked for; see detail"),
     errors.KeyReused: Problem(422, "idempotency-key-reused", "Send a new Idempotency-Key with each new request"),
     errors.Conflict: Problem(409, "conflict", "This cannot be done as things stand; see detail"),
     errors.Busy: Problem(503, "busy", "Too many requests at once: ask again in a moment", 2),
@@ -98,6 +99,7 @@ HTTP_TITLES = {
     404: "Nothing is at this address; /docs lists what there is",
     405: "Use one of the methods that the Allow header names",
     413: "Send a smaller request",
+    415: "Send the body as one of the types that /docs lists, and name it in Content-Type",
 }
 
 
@@ -173,10 +175,16 @@ def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
 def _where_and_what(found: Sequence[Any]) -> list[dict[str, str]]:
     """Keep the place and pydantic's sentence of each error; ``input`` and ``ctx`` would repeat what was sent."""
     return [
-        {"where": ".".join(str(part) for part in error["loc"]), "message": error["msg"]}
+        {"where": ".".join(str(part) for part in _place(error)), "message": error["msg"]}
         for error in found
         if error.get("type") != "json_invalid"
     ] or [{"where": "body", "message": "this is not JSON"}]
+
+
+def _place(error: Any) -> Sequence[Any]:
+    """Return where an error is; of a field that does not exist, what it is in: its name is what was sent."""
+    place: Sequence[Any] = error["loc"]
+    return place[:-1] if error.get("type") == "extra_forbidden" else place
 
 
 def _http_exception(_request: Request, error: Exception) -> JSONResponse:

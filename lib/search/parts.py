@@ -4,8 +4,8 @@ Belongs here: how a space is read, in order from the nearest on or for single im
 combined.py, what the distances mean in calibration.py.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from lib.color.ranking import Window
 from lib.errors import MeaninglessQuery
 from lib.models.registry import ModelSpec
 from lib.search.by_vector import EXACT_UP_TO, role_of
-from lib.search.calibration import Yardstick, measured_yardstick, sampled_yardstick
+from lib.search.calibration import Judgement, Yardstick, judged, measured_yardstick, sampled_yardstick
 from lib.search.color_table import ColorSnapshot
 from lib.storage import measurements
 from lib.storage.embeddings import (
@@ -65,6 +65,9 @@ class Part(Protocol):
 
     def sample(self, session: Session) -> FloatArray:
         """Return the distances of some images of the library, (n,), the same ones each time while it stands still."""
+
+    def judge(self, session: Session, ids: NDArray[np.int64], distances: FloatArray) -> Judgement:
+        """Say what the distances, (n,), of these images mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,17 +147,21 @@ class VectorPart:
         images = estimated_count(session, self._role, spec_id=self.spec.spec_id)
         return sample_distances(session, self._role, vector, spec_id=self.spec.spec_id, images=images)
 
-    def yardsticks(self, session: Session) -> list[Yardstick | None]:
-        """Return the yardstick of each term; None where the library has nothing to compare with."""
+    def judge(self, session: Session, ids: NDArray[np.int64], distances: FloatArray) -> Judgement:
+        """Say what the distances of these images mean, by the terms that are wanted."""
+        several = len(self.terms) > 1
+        columns = self.term_distances(session, ids) if several else distances[:, None]
+        wanted = [column for column, term in enumerate(self.terms) if term.weight > 0]
         quantiles = measurements.distance_quantiles(session, self.spec.spec_id)
-        found: list[Yardstick | None] = []
-        for term in self.terms:
-            measured = measured_yardstick(quantiles, of_text=term.is_text)
-            if measured is None:
-                sampled = self._sample_to(session, term.vector)
-                measured = sampled_yardstick(sampled) if len(sampled) else None
-            found.append(measured)
-        return found
+        yardsticks = [self._yardstick(session, self.terms[column], quantiles) for column in wanted]
+        found = judged(yardsticks, columns[:, wanted], [self.terms[column].weight for column in wanted])
+        return replace(found, term_distances=columns) if several else found
+
+    def _yardstick(
+        self, session: Session, term: Term, quantiles: Mapping[str, NDArray[np.float64]]
+    ) -> Yardstick | None:
+        measured = measured_yardstick(quantiles, of_text=term.is_text)
+        return measured or sampled_yardstick(self._sample_to(session, term.vector))
 
     def recall(self, session: Session, k: int) -> float | None:
         """Return the measured share of the true ``k`` nearest that the index finds; None where it was not measured."""
@@ -208,7 +215,7 @@ class ColorPart:
         chosen = rows[:: max(1, len(rows) // SAMPLE)]
         return self._query.distances(colors.lab[chosen], colors.weights[chosen]) if len(chosen) else np.empty(0)
 
-    def yardstick(self, session: Session) -> Yardstick | None:
-        """Return the yardstick of these colours; None in a library without any."""
-        sampled = self.sample(session)
-        return sampled_yardstick(sampled, weak_beyond=WEAK_COLORS_BEYOND) if len(sampled) else None
+    def judge(self, session: Session, ids: NDArray[np.int64], distances: FloatArray) -> Judgement:  # noqa: ARG002
+        """Say what the distances of these images mean."""
+        yardstick = sampled_yardstick(self.sample(session), weak_beyond=WEAK_COLORS_BEYOND)
+        return judged([yardstick], distances[:, None], [1.0])
