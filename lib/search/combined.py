@@ -49,16 +49,18 @@ def search(
     k: int,
     after: tuple[float, int] | None = None,
     scales: tuple[Scale, ...] = (),
+    first_depth: int = FIRST_DEPTH,
 ) -> Found:
     """Return the ``k`` best images behind a (score, id), best first, ties by id; only images that all parts know.
 
-    ``weights`` (all above 0) are those of the parts; ``scales`` are those of the stretch before.
+    ``weights`` (all above 0) are those of the parts; ``scales`` are those of the stretch before. Each
+    space is read to ``first_depth`` images at first, then to four times as many, and so on.
     """
     if len(parts) == 1:
         return _of_one(parts[0].nearest(session, k + 1, after), k)
     scales = scales or tuple(Scale.of_sample(part.sample(session)) for part in parts)
     shares = np.array(weights) / sum(weights)
-    depth = max(FIRST_DEPTH, 4 * k)
+    depth = max(first_depth, 4 * k)
     while True:
         stretches = [part.nearest(session, depth) for part in parts]
         ids, distances = _scored(session, parts, stretches)
