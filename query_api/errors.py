@@ -174,17 +174,16 @@ def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
 
 def _where_and_what(found: Sequence[Any]) -> list[dict[str, str]]:
     """Keep the place and pydantic's sentence of each error; ``input`` and ``ctx`` would repeat what was sent."""
-    return [
-        {"where": ".".join(str(part) for part in _place(error)), "message": error["msg"]}
-        for error in found
-        if error.get("type") != "json_invalid"
-    ] or [{"where": "body", "message": "this is not JSON"}]
+    return [_named(error) for error in found if error.get("type") != "json_invalid"] or [
+        {"where": "body", "message": "this is not JSON"}
+    ]
 
 
-def _place(error: Any) -> Sequence[Any]:
-    """Return where an error is; of a field that does not exist, what it is in: its name is what was sent."""
-    place: Sequence[Any] = error["loc"]
-    return place[:-1] if error.get("type") == "extra_forbidden" else place
+def _named(error: Any) -> dict[str, str]:
+    place, message = error["loc"], error["msg"]
+    if error.get("type") == "extra_forbidden":  # its name is what was sent, too
+        place, message = place[:-1], "a field here has a name that does not exist; /docs names those that do"
+    return {"where": ".".join(str(part) for part in place), "message": message}
 
 
 def _http_exception(_request: Request, error: Exception) -> JSONResponse:

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from lib.arrays import RGBAImage
+from lib.search.parts import VectorPart
 from lib.storage.images import image_by_id
 from query_api.collages import Shown, collage_response
 from query_api.cutouts import compared_picture
@@ -45,6 +46,7 @@ def _sheet(service: Service, session: Session, asked: AskedSearch, page: MixedPa
         for image_id, score, is_weak_ in zip(page.found.ids, page.found.scores, weak, strict=True)
     ]
     headers = {
+        "X-Vitrine-Model": ", ".join(_models(page)),
         "X-Vitrine-Language-Unsupported": str(bool(page.unsupported_texts)).lower(),
         "X-Search-Recall": "exact" if page.found.exact else "unknown" if recall is None else f"{recall:.3f}",
     }
@@ -64,7 +66,11 @@ def _title(page: MixedPage, *, good: bool) -> str:
     notes = " · it does not know this language" if page.unsupported_texts else ""
     notes += "" if good else " · no good match"
     unit = "mean distance, in spreads" if len(page.parts) > 1 else "distance"
-    return f"Search by {', '.join(page.parts)}{notes} · {unit}"
+    return " · ".join([f"Search by {', '.join(page.parts)}", *_models(page), unit]) + notes
+
+
+def _models(page: MixedPage) -> list[str]:
+    return [part.spec.name for part in page.parts.values() if isinstance(part, VectorPart)]
 
 
 def _query_picture(service: Service, session: Session, asked: AskedSearch) -> RGBAImage | str:

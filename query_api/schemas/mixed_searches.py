@@ -285,7 +285,7 @@ class MixedSearchAnswer(BaseModel):
 EXAMPLE_ANSWER: dict[str, Any] = {
     "parts": {
         "meaning": {
-            "model": {"name": "minilm-conse-lite2", "spec_id": "0a1b2c3d4e5f6071"},
+            "model": {"name": "conse-lite2-minilm", "spec_id": "555c4af6a2bb6e1a"},
             "unit": "cosine distance",
             "basis": "captions",
             "share": 1.0,
