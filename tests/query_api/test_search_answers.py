@@ -36,7 +36,7 @@ def names(answer: dict[str, Any]) -> list[str]:
 
 def test_words_find_what_they_say_and_say_how_sure_that_is(gallery: httpx.Client) -> None:
     answer = ask(gallery, text="a violin")
-    assert {name.split("-")[0] for name in names(answer)[:3]} == {"violin"}
+    assert names(answer)[0].startswith("violin")
     best, worst = answer["results"][0], ask(gallery, text="a violin", limit=200)["results"][-1]
     assert (best["weak"], answer["no_good_match"], answer["exact"]) == (False, False, True)
     assert best["relevance"] > 0.97
