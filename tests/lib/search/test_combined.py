@@ -84,10 +84,19 @@ def test_pages_of_a_mix_put_together_are_what_a_full_scan_gives(
     while True:
         page = combined.search(NO_DATABASE, parts, weights, k=k, after=after, scales=scales, first_depth=2)
         seen += page.ids.tolist()
+        assert len(seen) <= len(set(seen))
         if page.is_last:
             break
         after, scales = (float(page.scores[-1]), int(page.ids[-1])), page.scales
     assert seen == scan(parts, weights, page.scales)
+
+
+def test_the_best_of_a_mix_may_lie_deep_in_every_space() -> None:
+    """What is nearest in one space is farthest in the other, and the best of both is in the middle of each."""
+    steps = np.linspace(0, 1, 401)
+    parts = [ListPart(dict(enumerate((distance**2).tolist()))) for distance in (steps, 1 - steps)]
+    page = combined.search(NO_DATABASE, parts, [1, 1], k=5, first_depth=2)
+    assert sorted(page.ids.tolist()) == [198, 199, 200, 201, 202]
 
 
 def test_a_large_library_is_not_read_to_the_end() -> None:
