@@ -1,11 +1,11 @@
 """Search by vector through SQL, beside pgvector's own scan of everything and an index inside the process.
 
-Vectors of 512 numbers in clusters (synthetic_library.py), each query near one of them. Compared, query by query in
-turn: the index path of ``lib.storage.embeddings.nearest`` with an exact scan of the same halfvec rows (wanted: 40 times
-faster), and with faiss's HNSW over the same vectors in this process on one thread, given the lowest ``efSearch`` that
-reaches recall@25 0.99 (wanted: at most 3 times its time). Then: pages under a filter that leaves one image in a
-hundred, two queries joined by the threshold algorithm beside scoring everything, and whole requests to
-``POST /v1/search``.
+Vectors of 512 numbers in clusters (synthetic_library.py), each query near one of them. Compared in turn, on the clock and
+by processor time, the database server's included: the index path of ``lib.storage.embeddings.nearest`` with an exact
+scan of the same halfvec rows (wanted: 40 times less), and with faiss's HNSW over the same vectors in this process on
+one thread, given the lowest ``efSearch`` that reaches recall@25 0.99 (wanted: at most 3 times as much). Then: pages
+under a filter that leaves one image in a hundred, two queries joined by the threshold algorithm beside scoring
+everything, and whole requests to ``POST /v1/search``.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bench.color_api import running_api
-from bench.paired import print_machine
+from bench.paired import compare, print_machine
 from bench.synthetic_library import fill_vectors
 from lib.arrays import Embeddings
 from lib.models.registry import model_spec, model_specs
@@ -36,6 +36,7 @@ from lib.storage.embeddings import nearest, vector_blocks
 from lib.storage.image_filters import ImageFilter
 
 K, RECALL, EXACT_GOAL, FAISS_GOAL = 25, 0.99, 40, 3
+BLOCK, ROUNDS = 20, 7
 SPEC = model_spec("clip", "packaged")
 ONE_IN_A_HUNDRED = ImageFilter(formats=("GIF",))
 IMAGES = """
@@ -77,25 +78,6 @@ def recall(found: Sequence[Sequence[int]], true: Sequence[set[int]]) -> float:
     return float(np.mean([len(set(ids) & wanted) / K for ids, wanted in zip(found, true, strict=True)]))
 
 
-def in_turn(queries: Embeddings, *ways: Callable[[Embeddings], object]) -> list[list[float]]:
-    """Return the seconds that each way took for each query, one after the other, changing who goes first."""
-    taken: list[list[float]] = [[] for _ in ways]
-    for turn, query in enumerate(queries):
-        order = list(enumerate(ways))
-        for index, way in order if turn % 2 else reversed(order):
-            start = perf_counter()
-            way(query)
-            taken[index].append(perf_counter() - start)
-    return taken
-
-
-def report(name: str, peer: list[float], ours: list[float], goal: str) -> None:
-    """Print the median ratio of pairs and both figures."""
-    ratio = float(np.median(np.array(peer) / np.array(ours)))
-    print(f"{name}: {ratio:.2f}x   {goal}")
-    print(f"    peer: {1e3 * np.median(peer):.2f} ms median    ours: {1e3 * np.median(ours):.2f} ms median")
-
-
 def faiss_index(vectors: Embeddings, queries: Embeddings, true: Sequence[set[int]]) -> faiss.IndexHNSWFlat:
     """Return faiss's index of the same graph parameters, set to search no wider than the recall needs."""
     index = faiss.IndexHNSWFlat(vectors.shape[1], 16, faiss.METRIC_INNER_PRODUCT)
@@ -120,19 +102,22 @@ def compare_single(session: Session, vectors: Embeddings, queries: Embeddings) -
 
     true = [set((np.argpartition(-row, K)[:K] + 1).tolist()) for row in queries @ vectors.T]
     print(f"index path: recall@{K} {recall([ask(query, exact=False) for query in queries], true):.4f}")
-    few = queries[:40]
-    scan, ours = in_turn(few, lambda query: ask(query, exact=True), lambda query: ask(query, exact=False))
-    ratio = np.median(np.array(scan) / np.array(ours))
-    report("exact halfvec scan over index path", scan, ours, _verdict(ratio >= EXACT_GOAL, f"goal {EXACT_GOAL}x"))
+    server = [session.scalar(sa.text("SELECT pg_backend_pid()")) or 0]
+
+    def ours(count: int) -> list[list[int]]:
+        return [ask(query, exact=False) for query in queries[:count]]
+
+    scan = compare(
+        "index path beside exact halfvec scan", lambda: [ask(query, exact=True) for query in queries[:BLOCK]],
+        lambda: ours(BLOCK), items=BLOCK, rounds=ROUNDS, others=lambda: server,
+    )  # fmt: skip
+    scan.report(EXACT_GOAL)
     index = faiss_index(vectors, queries, true)
-    peer, ours = in_turn(queries, lambda query: index.search(query[None], K), lambda query: ask(query, exact=False))
-    ratio = np.median(np.array(peer) / np.array(ours))
-    goal = _verdict(ratio >= 1 / FAISS_GOAL, f"goal {1 / FAISS_GOAL:.2f}x: at most {FAISS_GOAL} times its time")
-    report("faiss in this process over index path", peer, ours, goal)
-
-
-def _verdict(met: bool, goal: str) -> str:
-    return f"{goal}: {'met' if met else 'MISSED'}"
+    beside = compare(
+        "index path beside faiss in this process", lambda: [index.search(query[None], K) for query in queries],
+        lambda: ours(len(queries)), items=len(queries), rounds=ROUNDS, others=lambda: server,
+    )  # fmt: skip
+    beside.report(1 / FAISS_GOAL)
 
 
 def filtered(session: Session, queries: Embeddings) -> None:
@@ -162,10 +147,14 @@ def mixed(session: Session, queries: Embeddings) -> None:
         found: list[int] = combined.search(session, parts(query), [1, 1], k=K, first_depth=10**7).ids.tolist()
         return found
 
-    few = queries[:15]
+    few, server = queries[:5], [session.scalar(sa.text("SELECT pg_backend_pid()")) or 0]
     same = np.mean([len(set(threshold(query)) & set(everything(query))) / K for query in few])
-    scan, ours = in_turn(few, everything, threshold)
-    report("two parts: scoring everything over the threshold algorithm", scan, ours, f"{same:.3f} of results the same")
+    print(f"two parts: {same:.3f} of results the same by both ways")
+    beside = compare(
+        "threshold algorithm beside scoring everything", lambda: [everything(query) for query in few],
+        lambda: [threshold(query) for query in few], items=len(few), rounds=3, others=lambda: server,
+    )  # fmt: skip
+    beside.report()
 
 
 def requests(url: str, home: Path, count: int) -> None:

@@ -6,6 +6,7 @@ that same cast.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
@@ -89,48 +90,54 @@ def nearest(
     compares every one of them; otherwise the HNSW index answers, with ``ef_search`` raised to cover ``k``. It can miss
     some, and under a filter, or deep in the ranking, it can give up before it has found ``k``.
     """
-    if exact:
-        statement = nearest_statement(role, query, spec_id=spec_id, k=k, exact=True, wanted=wanted, after=after)
-        return [Neighbor(int(image_id), float(distance)) for image_id, distance in session.execute(statement)]
-    _prepare_index_scan(session, k)
-    statement = nearest_statement(role, query, spec_id=spec_id, k=k + _OUT_OF_ORDER, wanted=wanted, after=after)
-    found = [Neighbor(int(image_id), float(distance)) for image_id, distance in session.execute(statement)]
+    # An index scan is asked for some more, to be sorted again.
+    count = k if exact else k + _OUT_OF_ORDER
+    if not exact:
+        session.execute(_INDEX_SCAN, {"ef_search": str(max(100, min(1000, 2 * k)))})
+    statement = _nearest(role, spec_id, len(query), exact, wanted, after is not None)
+    rows = session.execute(statement, _values(query, count, after))
+    found = [Neighbor(int(image_id), float(distance)) for image_id, distance in rows]
     return sorted(found, key=lambda neighbor: (neighbor.distance, neighbor.image_id))[:k]
 
 
-def _prepare_index_scan(session: Session, k: int) -> None:
-    """Set, until the transaction ends, what makes the planner read the index in its order and the index find ``k``."""
-    settings = {
-        "hnsw.ef_search": str(max(100, min(1000, 2 * k))),
-        "hnsw.iterative_scan": "strict_order",
-        # The planner takes an index scan for dearer than it is, and would compare all rows for a few hundred.
-        "enable_sort": "off",
-    }
-    session.execute(sa.select(*(sa.func.set_config(name, value, True) for name, value in settings.items())))
+# What makes the planner read the index in its order, until the transaction ends: it takes an index scan for dearer than
+# it is, and would rather compare all rows and sort them for a few hundred.
+_INDEX_SCAN = sa.text(
+    "SELECT set_config('hnsw.ef_search', :ef_search, true), set_config('hnsw.iterative_scan', 'strict_order', true), "
+    "set_config('enable_sort', 'off', true)"
+)
 
 
-def nearest_statement(
-    role: EmbeddingRole,
-    query: FloatArray,
-    *,
-    spec_id: str,
-    k: int,
-    exact: bool = False,
-    wanted: ImageFilter = EVERY_IMAGE,
-    after: tuple[float, int] | None = None,
+def nearest_statement(role: EmbeddingRole, query: FloatArray, *, spec_id: str, k: int) -> sa.Select[int, float]:
+    """Return the statement behind :func:`nearest` by the index, for an EXPLAIN."""
+    return _nearest(role, spec_id, len(query), False, EVERY_IMAGE, False).params(_values(query, k, None))
+
+
+def _values(query: FloatArray, count: int, after: tuple[float, int] | None) -> dict[str, Any]:
+    distance, image_id = after or (None, None)
+    values = {"query": HalfVector(np.asarray(query, dtype=np.float16)), "count": count}
+    return values | ({} if after is None else {"after_distance": distance, "after_id": image_id})
+
+
+@lru_cache(maxsize=64)  # building it takes longer than a search of the index
+def _nearest(
+    role: EmbeddingRole, spec_id: str, dimension: int, exact: bool, wanted: ImageFilter, paged: bool
 ) -> sa.Select[int, float]:
-    """Return the statement behind :func:`nearest`, for an EXPLAIN."""
-    table, distance = TABLES[role], cosine_distance(role, query)
+    table = TABLES[role]
+    distance = sa.cast(table.vector, HALFVEC(dimension)).cosine_distance(
+        sa.bindparam("query", type_=HALFVEC(dimension))
+    )
     statement = (
         sa.select(table.image_id, distance.label("distance"))
         .join(Image, Image.id == table.image_id)
         .where(table.spec_id == _literal(spec_id), *wanted.conditions())
         # A sum is in no index: all is compared, whatever the planner would like.
         .order_by(distance + 0.0 if exact else distance, table.image_id)
-        .limit(k)
+        .limit(sa.bindparam("count", type_=sa.BigInteger))
     )
-    if after is not None:
-        statement = statement.where(sa.tuple_(distance, table.image_id) > sa.tuple_(*after))
+    if paged:
+        begin = sa.bindparam("after_distance", type_=sa.Double), sa.bindparam("after_id", type_=sa.BigInteger)
+        statement = statement.where(sa.tuple_(distance, table.image_id) > sa.tuple_(*begin))
     return statement
 
 
