@@ -1,11 +1,11 @@
 """Search by vector through SQL, beside pgvector's own scan of everything and an index inside the process.
 
-Vectors of 512 numbers in clusters (synthetic_library.py), each query near one of them. Compared in turn, on the clock and
-by processor time, the database server's included: the index path of ``lib.storage.embeddings.nearest`` with an exact
-scan of the same halfvec rows (wanted: 40 times less), and with faiss's HNSW over the same vectors in this process on
-one thread, given the lowest ``efSearch`` that reaches recall@25 0.99 (wanted: at most 3 times as much). Then: pages
-under a filter that leaves one image in a hundred, two queries joined by the threshold algorithm beside scoring
-everything, and whole requests to ``POST /v1/search``.
+Vectors of 512 numbers in clusters (synthetic_library.py), each query near one of them. Compared in turn, on the clock
+and by processor time, the database server's included: the index path of ``lib.storage.embeddings.nearest`` with an
+exact scan of the same halfvec rows (wanted: 40 times less), and with faiss's HNSW over the same vectors in this
+process on one thread, given the lowest ``efSearch`` that reaches recall@25 0.99 (wanted: at most 3 times as much).
+Then: pages under a filter that leaves one image in a hundred, two queries joined by the threshold algorithm beside
+scoring everything, and whole requests to ``POST /v1/search``.
 """
 
 import argparse
