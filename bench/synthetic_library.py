@@ -45,7 +45,7 @@ def build(library: Library, count: int) -> None:
             add_picture(library, session, disc(rng, index), name=f"{index}")
         _multiply(session, source_id, count)
         for role in TABLES:
-            _fill_vectors(session, role, count, rng)
+            fill_vectors(session, role, count, rng)
         _close_ledger(session)
         session.commit()
         _link_files(library, session)
@@ -135,7 +135,7 @@ def _multiply(session: Session, source_id: int, count: int) -> None:
         session.execute(sa.text(statement.replace(":", r"\:")))
 
 
-def _fill_vectors(session: Session, role: EmbeddingRole, count: int, rng: np.random.Generator) -> None:
+def fill_vectors(session: Session, role: EmbeddingRole, count: int, rng: np.random.Generator) -> None:
     """Load vectors by binary COPY into the model's partition, and build its index over them."""
     model = models.require_active(session, role)
     partition = f"{role}_embeddings_{model.spec_id}"

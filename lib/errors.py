@@ -15,6 +15,7 @@ VitrineError
 ├── Conflict
 │   ├── AlreadyExists           a thing of that name is there already
 │   └── KeyReused               an Idempotency-Key came back with another request
+├── MeaninglessQuery            what a search asks for says nothing, such as a thing and its opposite
 ├── NotReady
 │   ├── Busy                    the one place where this can be done is taken; ask again soon
 │   ├── ModelsLoading           weights are being read; ask again soon
@@ -95,6 +96,10 @@ class AlreadyExists(Conflict):
 
 class KeyReused(Conflict):
     """An idempotency key came back with another request."""
+
+
+class MeaninglessQuery(VitrineError):
+    """A search whose terms leave nothing to search for."""
 
 
 class NotReady(VitrineError):

@@ -29,6 +29,7 @@ from query_api.routes import (
     legacy,
     library,
     merges,
+    mixed_search,
     models,
     requests,
     search,
@@ -74,20 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    for module in (
-        health,
-        images,
-        image_files,
-        duplicates,
-        search,
-        merges,
-        jobs,
-        requests,
-        sources,
-        library,
-        models,
-        legacy,
-    ):
+    pictures, work = (images, image_files, duplicates, mixed_search, search, merges), (jobs, requests, sources)
+    for module in (health, *pictures, *work, library, models, legacy):
         app.include_router(module.router)
     app.include_router(models.roles_router)
     complete_description(app)

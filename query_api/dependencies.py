@@ -8,6 +8,7 @@ from typing import Annotated, Literal, cast
 from fastapi import Depends, File, Path, Query, Request, UploadFile
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 from sqlalchemy.orm import Session
+from starlette.datastructures import UploadFile as StarletteUpload
 
 from lib.arrays import RGBAImage
 from lib.images.background import apply_mask
@@ -99,19 +100,24 @@ def image_filter(
 FilterDep = Annotated[ImageFilter, Depends(image_filter)]
 
 
-def query_picture(
-    service: ServiceDep,
-    image: Annotated[UploadFile, File(description="A picture: PNG, JPEG, WebP, AVIF, GIF, BMP or TIFF.")],
-) -> RGBAImage:
+def decoded_upload(service: Service, upload: StarletteUpload) -> RGBAImage:
     """Return the working copy of an uploaded picture.
 
     It is decoded by the limited child process, from a staging file that is gone afterwards. Raises ImageError.
     """
     with service.objects.stage(service.settings.max_image_bytes) as staged:
-        shutil.copyfileobj(image.file, staged, COPY_BYTES)
+        shutil.copyfileobj(upload.file, staged, COPY_BYTES)
         staged.flush()
         decoded = service.decoder.decode(staged.path)
     return read_working_copy(decoded.working_copy)
+
+
+def query_picture(
+    service: ServiceDep,
+    image: Annotated[UploadFile, File(description="A picture: PNG, JPEG, WebP, AVIF, GIF, BMP or TIFF.")],
+) -> RGBAImage:
+    """Return the working copy of an uploaded picture. Raises ImageError."""
+    return decoded_upload(service, image)
 
 
 QueryPicture = Annotated[RGBAImage, Depends(query_picture)]

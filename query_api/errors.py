@@ -62,6 +62,7 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
     errors.ImageNotFound: Problem(404, "image-not-found", "Ask for an image that GET /v1/images lists"),
     errors.ModelNotFound: Problem(503, "no-model", "Choose models: python -m lib.cli models use packaged", 5),
     errors.NotFound: Problem(404, "not-found", "Nothing is here; see detail"),
+    errors.MeaninglessQuery: Problem(422, "meaningless-query", "Change what is asked for; see detail"),
     errors.KeyReused: Problem(422, "idempotency-key-reused", "Send a new Idempotency-Key with each new request"),
     errors.Conflict: Problem(409, "conflict", "This cannot be done as things stand; see detail"),
     errors.Busy: Problem(503, "busy", "Too many requests at once: ask again in a moment", 2),
@@ -102,6 +103,7 @@ HTTP_PROBLEMS = {
         Problem(404, "not-found", "Nothing is at this address; /docs lists what there is"),
         Problem(405, "method-not-allowed", "Use one of the methods that the Allow header names"),
         Problem(413, "request-too-large", "Send a smaller request"),
+        Problem(415, "unsupported-body", "Send the body as a type that /docs lists, and name it in Content-Type"),
         Problem(416, "range-not-satisfiable", "Ask for a part that lies within the file; Content-Range tells its size"),
     )
 }
@@ -178,11 +180,16 @@ def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
 
 def _where_and_what(found: Sequence[Any]) -> list[dict[str, str]]:
     """Keep the place and pydantic's sentence of each error; ``input`` and ``ctx`` would repeat what was sent."""
-    return [
-        {"where": ".".join(str(part) for part in error["loc"]), "message": error["msg"]}
-        for error in found
-        if error.get("type") != "json_invalid"
-    ] or [{"where": "body", "message": "this is not JSON"}]
+    return [_named(error) for error in found if error.get("type") != "json_invalid"] or [
+        {"where": "body", "message": "this is not JSON"}
+    ]
+
+
+def _named(error: Any) -> dict[str, str]:
+    place, message = error["loc"], error["msg"]
+    if error.get("type") == "extra_forbidden":  # its name is what was sent, too
+        place, message = place[:-1], "a field here has a name that does not exist; /docs names those that do"
+    return {"where": ".".join(str(part) for part in place), "message": message}
 
 
 def _http_exception(_request: Request, error: Exception) -> JSONResponse:

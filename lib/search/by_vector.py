@@ -51,7 +51,7 @@ def by_image(session: Session, spec: ModelSpec, image_id: int, *, k: int) -> Vec
 
     Raises NotComputedYet where that image has no vector under this model.
     """
-    vector = embedding_of(session, _role(spec), image_id, spec_id=spec.spec_id)
+    vector = embedding_of(session, role_of(spec), image_id, spec_id=spec.spec_id)
     if vector is None:
         raise NotComputedYet(f"{spec.name} has not seen this image yet")
     found = _answer(session, spec, vector, k + 1)
@@ -63,11 +63,12 @@ def _answer(
     session: Session, spec: ModelSpec, vector: FloatArray, k: int, exact_up_to: int = EXACT_UP_TO
 ) -> VectorAnswer:
     exact = count_images(session) <= exact_up_to
-    neighbors = nearest(session, _role(spec), vector, spec_id=spec.spec_id, k=k, exact=exact)
+    neighbors = nearest(session, role_of(spec), vector, spec_id=spec.spec_id, k=k, exact=exact)
     return VectorAnswer(spec, neighbors, exact)
 
 
-def _role(spec: ModelSpec) -> EmbeddingRole:
+def role_of(spec: ModelSpec) -> EmbeddingRole:
+    """Return which vectors a model makes. Raises ValueError where it makes none."""
     if spec.role not in ("resnet", "clip"):
         raise ValueError(f"{spec.name} makes no vectors")
     return spec.role

@@ -6,6 +6,7 @@ that same cast.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
@@ -13,10 +14,11 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from pgvector import HalfVector
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from lib.arrays import Embeddings, FloatArray
+from lib.storage.image_filters import EVERY_IMAGE, ImageFilter
 from lib.storage.tables import ClipEmbedding, Image, ResnetEmbedding
 from lib.storage.vector_copy import STAGED, stage_vectors
 
@@ -27,6 +29,9 @@ EmbeddingRole: TypeAlias = Literal["resnet", "clip"]
 EmbeddingTable: TypeAlias = type[ResnetEmbedding] | type[ClipEmbedding]
 HEX_DIGITS = frozenset("0123456789abcdef")
 TABLES: dict[EmbeddingRole, EmbeddingTable] = {"resnet": ResnetEmbedding, "clip": ClipEmbedding}
+SAMPLE = 400
+# The index sorts by inner products, an answer by distances: equal but for rounding, which can swap close neighbours.
+_OUT_OF_ORDER = 16
 
 
 @dataclass(frozen=True)
@@ -69,34 +74,130 @@ def put_embeddings(
 
 
 def nearest(
-    session: Session, role: EmbeddingRole, query: FloatArray, *, spec_id: str, k: int, exact: bool = True
+    session: Session,
+    role: EmbeddingRole,
+    query: FloatArray,
+    *,
+    spec_id: str,
+    k: int,
+    exact: bool = True,
+    wanted: ImageFilter = EVERY_IMAGE,
+    after: tuple[float, int] | None = None,
 ) -> list[Neighbor]:
     """Return the ``k`` live images nearest to ``query``, shape (D,), under one model, nearest first; ties by id.
 
-    ``exact`` scans the model's partition; otherwise the HNSW index answers, with ``ef_search`` raised to cover ``k``.
+    Only images that ``wanted`` lets through count, and with ``after`` only those behind that (distance, id). ``exact``
+    compares every one of them; otherwise the HNSW index answers, with ``ef_search`` raised to cover ``k``. It can miss
+    some, and under a filter, or deep in the ranking, it can give up before it has found ``k``.
     """
-    settings = {"enable_indexscan": "off"} if exact else {"hnsw.ef_search": str(max(100, min(1000, 2 * k)))}
-    settings |= {} if exact else {"hnsw.iterative_scan": "strict_order"}
-    for name, value in settings.items():
-        session.execute(sa.select(sa.func.set_config(name, value, True)))
-    rows = session.execute(nearest_statement(role, query, spec_id=spec_id, k=k)).all()
-    for name in settings:
-        session.execute(sa.text(f"RESET {name}"))
-    return [Neighbor(int(image_id), float(distance)) for image_id, distance in rows]
+    # An index scan is asked for some more, to be sorted again.
+    count = k if exact else k + _OUT_OF_ORDER
+    if not exact:
+        session.execute(_INDEX_SCAN, {"ef_search": str(max(100, min(1000, 2 * k)))})
+    statement = _nearest(role, spec_id, len(query), exact, wanted, after is not None)
+    rows = session.execute(statement, _values(query, count, after))
+    found = [Neighbor(int(image_id), float(distance)) for image_id, distance in rows]
+    return sorted(found, key=lambda neighbor: (neighbor.distance, neighbor.image_id))[:k]
+
+
+# What makes the planner read the index in its order, until the transaction ends: it takes an index scan for dearer than
+# it is, and would rather compare all rows and sort them for a few hundred.
+_INDEX_SCAN = sa.text(
+    "SELECT set_config('hnsw.ef_search', :ef_search, true), set_config('hnsw.iterative_scan', 'strict_order', true), "
+    "set_config('enable_sort', 'off', true)"
+)
 
 
 def nearest_statement(role: EmbeddingRole, query: FloatArray, *, spec_id: str, k: int) -> sa.Select[int, float]:
-    """Return the statement behind :func:`nearest`, for an EXPLAIN."""
+    """Return the statement behind :func:`nearest` by the index, for an EXPLAIN."""
+    return _nearest(role, spec_id, len(query), False, EVERY_IMAGE, False).params(_values(query, k, None))
+
+
+def _values(query: FloatArray, count: int, after: tuple[float, int] | None) -> dict[str, Any]:
+    distance, image_id = after or (None, None)
+    values = {"query": HalfVector(np.asarray(query, dtype=np.float16)), "count": count}
+    return values | ({} if after is None else {"after_distance": distance, "after_id": image_id})
+
+
+@lru_cache(maxsize=64)  # building it takes longer than a search of the index
+def _nearest(
+    role: EmbeddingRole, spec_id: str, dimension: int, exact: bool, wanted: ImageFilter, paged: bool
+) -> sa.Select[int, float]:
     table = TABLES[role]
-    cast = sa.cast(table.vector, HALFVEC(len(query)))
-    distance = cast.cosine_distance(HalfVector(np.asarray(query, dtype=np.float16))).label("distance")
-    return (
-        sa.select(table.image_id, distance)
-        .join(Image, Image.id == table.image_id)
-        .where(table.spec_id == _literal(spec_id), Image.cleared_in.is_(None))
-        .order_by(distance, table.image_id)
-        .limit(k)
+    distance = sa.cast(table.vector, HALFVEC(dimension)).cosine_distance(
+        sa.bindparam("query", type_=HALFVEC(dimension))
     )
+    statement = (
+        sa.select(table.image_id, distance.label("distance"))
+        .join(Image, Image.id == table.image_id)
+        .where(table.spec_id == _literal(spec_id), *wanted.conditions())
+        # A sum is in no index: all is compared, whatever the planner would like.
+        .order_by(distance + 0.0 if exact else distance, table.image_id)
+        .limit(sa.bindparam("count", type_=sa.BigInteger))
+    )
+    if paged:
+        begin = sa.bindparam("after_distance", type_=sa.Double), sa.bindparam("after_id", type_=sa.BigInteger)
+        statement = statement.where(sa.tuple_(distance, table.image_id) > sa.tuple_(*begin))
+    return statement
+
+
+def cosine_distance(role: EmbeddingRole, query: FloatArray) -> sa.ColumnElement[float]:
+    """Return the cosine distance of stored vectors to ``query``, shape (D,), as the index has it."""
+    column = sa.cast(TABLES[role].vector, HALFVEC(len(query)))
+    found: sa.ColumnElement[float] = column.cosine_distance(HalfVector(np.asarray(query, dtype=np.float16)))
+    return found
+
+
+def distances_of(
+    session: Session,
+    role: EmbeddingRole,
+    query: FloatArray,
+    image_ids: NDArray[np.int64],
+    *,
+    spec_id: str,
+    wanted: ImageFilter = EVERY_IMAGE,
+) -> dict[int, float]:
+    """Return the distance to ``query``, shape (D,), of those of these images that are ``wanted`` and have a vector."""
+    table = TABLES[role]
+    statement = (
+        sa.select(table.image_id, cosine_distance(role, query))
+        .join(Image, Image.id == table.image_id)
+        .where(
+            table.spec_id == _literal(spec_id),
+            table.image_id == sa.func.any(sa.literal(image_ids.tolist(), ARRAY(sa.BigInteger))),
+            *wanted.conditions(),
+        )
+    )
+    return {int(image_id): float(distance) for image_id, distance in session.execute(statement)}
+
+
+def sample_distances(
+    session: Session, role: EmbeddingRole, query: FloatArray, *, spec_id: str, images: int
+) -> FloatArray:
+    """Return the distances to ``query``, shape (D,), of about ``SAMPLE`` of the model's live images, (n,) float64.
+
+    Blocks of the table are drawn, the same ones at each call while it does not grow; ``images`` says how many rows it
+    has, more or less.
+    """
+    table, percent = TABLES[role], min(100.0, 100.0 * SAMPLE / max(images, 1))
+    drawn = sa.tablesample(table, sa.func.system(percent), name="drawn", seed=sa.literal(1))
+    column = sa.cast(drawn.c.vector, HALFVEC(len(query)))
+    statement = (
+        sa.select(column.cosine_distance(HalfVector(np.asarray(query, dtype=np.float16))))
+        .join(Image, Image.id == drawn.c.image_id)
+        .where(drawn.c.spec_id == _literal(spec_id), Image.cleared_in.is_(None))
+    )
+    return np.array(list(session.scalars(statement)), dtype=np.float64)
+
+
+def estimated_count(session: Session, role: EmbeddingRole, *, spec_id: str) -> int:
+    """Return about how many vectors a model has: as the planner believes, counted where it does not know."""
+    # A count costs more than a search: it reads every row of an index.
+    partition = f"{TABLES[role].__tablename__}_{spec_id}"
+    known = session.scalar(
+        sa.text("SELECT reltuples FROM pg_class WHERE oid = to_regclass(:name)"), {"name": partition}
+    )
+    return count_vectors(session, role, spec_id=spec_id) if known is None or known <= 0 else int(known)
 
 
 def embedding_of(session: Session, role: EmbeddingRole, image_id: int, *, spec_id: str) -> FloatArray | None:

@@ -3,7 +3,7 @@
 Belongs here: filters as data, and the SQL that each of them is. Listing is in images.py, ranking in embeddings.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -17,7 +17,8 @@ class ImageFilter:
 
     ``source`` is a source's name; ``since`` (inclusive) and ``until`` (exclusive) bound the time when the image was
     first stored; ``formats`` are upper-case names such as PNG; ``min_side_px`` and ``max_side_px`` bound the shorter
-    and the longer side as viewed; ``alt`` must occur, in any case, in the words beside the image on some page.
+    and the longer side as viewed; ``alt`` must occur, in any case, in the words beside the image on some
+    page; ``left_out`` are ids of single images that are not wanted.
     """
 
     source: str | None = None
@@ -28,6 +29,7 @@ class ImageFilter:
     max_side_px: int | None = None
     has_cutout: bool | None = None
     alt: str | None = None
+    left_out: tuple[int, ...] = ()
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Return what must hold of a row of ``images``, that it is live included."""
@@ -50,7 +52,16 @@ class ImageFilter:
             given.append(_has_cutout() if self.has_cutout else ~_has_cutout())
         if self.source is not None or self.alt is not None:
             given.append(_seen(self.source, self.alt))
+        if self.left_out:
+            given.append(Image.id.not_in(self.left_out))
         return given
+
+    def leaves_most(self) -> bool:
+        """Whether nothing is asked of an image but not to be one of those few that are left out."""
+        return replace(self, left_out=()) == EVERY_IMAGE
+
+
+EVERY_IMAGE = ImageFilter()
 
 
 def _has_cutout() -> sa.ColumnElement[bool]:

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from lib.errors import ImageNotFound
-from lib.storage.image_filters import ImageFilter
+from lib.storage.image_filters import EVERY_IMAGE, ImageFilter
 from lib.storage.tables import Generation, Image, ImageUrl, Page, Sighting, Source
 
 ADD_IMAGE_LOCK = 0x5669_7472_696E_6503
-EVERY_IMAGE = ImageFilter()
+
 EXTENSIONS = {
     "PNG": "png",
     "JPEG": "jpg",
@@ -137,6 +139,17 @@ def newest_ids(session: Session, limit: int) -> list[int]:
 def count_images(session: Session, wanted: ImageFilter = EVERY_IMAGE) -> int:
     """Return how many live images there are of those ``wanted``."""
     return session.scalar(sa.select(sa.func.count()).select_from(Image).where(*wanted.conditions())) or 0
+
+
+def count_up_to(session: Session, wanted: ImageFilter, most: int) -> int:
+    """Return how many live images of those ``wanted`` there are, counting no further than ``most``."""
+    some = sa.select(sa.literal(1)).select_from(Image).where(*wanted.conditions()).limit(most).subquery()
+    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+
+
+def matching_ids(session: Session, wanted: ImageFilter) -> NDArray[np.int64]:
+    """Return the ids of the live images ``wanted``, in no order."""
+    return np.array(list(session.scalars(sa.select(Image.id).where(*wanted.conditions()))), dtype=np.int64)
 
 
 def bytes_of_images(session: Session) -> int:
