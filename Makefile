@@ -14,7 +14,7 @@ print(json.dumps(create_app(Settings()).openapi()))
 endef
 export DESCRIBE
 
-.PHONY: demo up test prove-pipeline check prove-api lint-api install install-dev bench screenshots lock clean
+.PHONY: demo up test prove-pipeline check prove-api lint-api install install-dev bench screenshots client lock clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
@@ -56,6 +56,9 @@ install-dev:
 screenshots: install ## pictures of the Dagster UI and of searches by colour into docs/pictures, made by the product
 	$(PYTHON) -m docs.take_screenshots
 	$(PYTHON) -m docs.draw_colour_pages
+
+client: install-dev ## write the Python client's types anew from the API's description
+	$(PYTHON) -m query_api.client_models > lib/client/models.py.new && mv lib/client/models.py.new lib/client/models.py
 
 lock: ## renew the hash locks from pyproject.toml (needs uv)
 	uv pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes --no-strip-extras -q pyproject.toml -o requirements.lock

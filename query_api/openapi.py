@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from query_api import access, errors, middleware
 from query_api.errors import Problem
+from query_api.schemas.mixed_searches import search_components
 
 PROBLEM_REF = "#/components/schemas/Problem"
 PROBLEM_SCHEMA: Mapping[str, Any] = {
@@ -78,6 +79,8 @@ def complete_description(app: FastAPI) -> None:
 def _complete(schema: dict[str, Any]) -> None:
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = dict(PROBLEM_SCHEMA)
+    for name, component in search_components().items():  # its route reads the body by itself
+        components["schemas"].setdefault(name, component)
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     components["securitySchemes"] = dict(SECURITY_SCHEMES)

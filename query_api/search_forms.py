@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from lib.arrays import RGBAImage
 from query_api.dependencies import ServiceDep, decoded_upload
-from query_api.schemas.mixed_searches import EXAMPLES, MOST_TERMS, UPLOAD_EXAMPLE, MixedSearch, search_schema
+from query_api.schemas.mixed_searches import EXAMPLES, MOST_TERMS, UPLOAD_EXAMPLE, MixedSearch
 
 JSON, FORM = "application/json", "multipart/form-data"
 FIELD = "query"
@@ -88,7 +88,7 @@ AskedSearchDep = Annotated[AskedSearch, Depends(asked_search)]
 
 def request_body() -> dict[str, Any]:
     """Return OpenAPI's words for the two kinds of body."""
-    schema = search_schema()
+    schema = {"$ref": f"#/components/schemas/{MixedSearch.__name__}"}
     form = {
         "type": "object",
         "properties": {FIELD: schema},

@@ -210,22 +210,10 @@ class MixedSearch(BaseModel):
         return crc32(self.model_dump_json(exclude={"cursor", "limit"}).encode())
 
 
-def search_schema() -> dict[str, Any]:
-    """Return the JSON schema of a search, without references: OpenAPI has no other place for what they would name."""
-    schema = MixedSearch.model_json_schema()
-    definitions = schema.pop("$defs")
-
-    def inlined(node: Any) -> Any:
-        if isinstance(node, list):
-            return [inlined(part) for part in node]
-        if not isinstance(node, dict):
-            return node
-        name = node.get("$ref", "").removeprefix("#/$defs/")
-        beside = {key: inlined(value) for key, value in node.items() if key != "$ref"}
-        return inlined(definitions[name]) | beside if name else beside
-
-    resolved: dict[str, Any] = inlined(schema)
-    return resolved
+def search_components() -> dict[str, Any]:
+    """Return the JSON schemas of a search and of all that it names, for OpenAPI's components."""
+    schema = MixedSearch.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), MixedSearch.__name__: schema}
 
 
 class PartAsked(BaseModel):
