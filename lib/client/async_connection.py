@@ -1,4 +1,4 @@
-"""Sending requests and awaiting their answers: connection.py for asyncio and trio."""
+"""Sending requests and awaiting their answers: connection.py for asyncio."""
 
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar

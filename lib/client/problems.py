@@ -83,7 +83,7 @@ class VitrineProblem(VitrineError):
         self.type = str(told.get("type", UNTYPED))
         self.title = str(told.get("title", f"the server answered {status}"))
         self.detail = str(told.get("detail", ""))
-        self.errors: Sequence[InvalidPart] = [InvalidPart(**error) for error in told.get("errors", [])]
+        self.errors = _invalid_parts(told.get("errors"))
         known = {"status", "type", "title", "detail", "errors"}
         self.members = {name: value for name, value in told.items() if name not in known}
         self.retry_after_s = retry_after_s
@@ -155,6 +155,11 @@ def problem_from(status: int, headers: Mapping[str, str], content: bytes) -> Vit
     told = _members(content)
     kind = BY_NAME.get(str(told.get("type", "")).removeprefix(TYPE_PREFIX)) or _kind_of_status(status)
     return kind(status, told, retry_after_s=_seconds(headers.get("retry-after", "")))
+
+
+def _invalid_parts(told: Any) -> Sequence[InvalidPart]:
+    errors = told if isinstance(told, list) else []
+    return [InvalidPart(str(e.get("where", "")), str(e.get("message", ""))) for e in errors if isinstance(e, dict)]
 
 
 def _members(content: bytes) -> dict[str, Any]:

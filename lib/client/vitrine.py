@@ -73,7 +73,7 @@ class Vitrine(Operations[Connection]):
 
 
 class AsyncVitrine(Operations[AsyncConnection]):
-    """A Vitrine server, for asyncio and trio. Use it as an asynchronous context manager, or ``close()`` it.
+    """A Vitrine server,. Use it as an asynchronous context manager, or ``close()`` it.
 
     Its arguments are those of ``Vitrine``.
     """
