@@ -14,7 +14,7 @@ print(json.dumps(create_app(Settings()).openapi()))
 endef
 export DESCRIBE
 
-.PHONY: demo up test prove-pipeline check prove-api lint-api install install-dev bench screenshots client lock clean
+.PHONY: demo up test prove-pipeline check prove-api lint-api install install-dev bench screenshots client notebook lock clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
@@ -59,6 +59,9 @@ screenshots: install ## pictures of the Dagster UI and of searches by colour int
 
 client: install-dev ## write the Python client's types anew from the API's description
 	$(PYTHON) -m query_api.client_models > lib/client/models.py.new && mv lib/client/models.py.new lib/client/models.py
+
+notebook: install-dev ## execute docs/client.ipynb, pictures included; VITRINE_URL= where, with the demo's library
+	.venv/bin/jupyter execute --inplace --NotebookClient.record_timing=False docs/client.ipynb
 
 lock: ## renew the hash locks from pyproject.toml (needs uv)
 	uv pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes --no-strip-extras -q pyproject.toml -o requirements.lock
