@@ -5,11 +5,11 @@
 ...     for match in vitrine.search.by("a dog").results:
 ...         vitrine.images.thumbnail(match.image_id).save(f"{match.rank}.webp")
 
-Needs httpx2 and pydantic, and nothing else of this project: the folder can be taken along, under another name as well
-once its own imports are changed. What the API takes and answers is in models.py; every error in problems.py.
+Needs httpx2 and pydantic, and nothing else of this project: the folder can be taken along under any name, for which its
+modules import one another relatively. What the API takes and answers is in models.py; every error in problems.py.
 """
 
-from lib.client.problems import (
+from .problems import (
     Conflict,
     Forbidden,
     IdempotencyKeyReused,
@@ -26,8 +26,8 @@ from lib.client.problems import (
     VitrineError,
     VitrineProblem,
 )
-from lib.client.retries import Retries
-from lib.client.vitrine import AsyncVitrine, Vitrine
+from .retries import Retries
+from .vitrine import AsyncVitrine, Vitrine
 
 __all__ = [
     "AsyncVitrine",

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 import anyio
 import httpx2
 
-from lib.client.downloads import AsyncDownload
-from lib.client.failures import refused, unreachable
-from lib.client.listings import AsyncListing
-from lib.client.models import JobAnswer
-from lib.client.problems import Unreachable, VitrineError
-from lib.client.requests import PagedRequest, Request
-from lib.client.retries import Attempts, Retries
-from lib.client.running_jobs import AsyncRunningJob
+from .downloads import AsyncDownload
+from .failures import refused, unreachable
+from .listings import AsyncListing
+from .models import JobAnswer
+from .problems import Unreachable, VitrineError
+from .requests import PagedRequest, Request
+from .retries import Attempts, Retries
+from .running_jobs import AsyncRunningJob
 
 T = TypeVar("T")
 PageOf = TypeVar("PageOf")

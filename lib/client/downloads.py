@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx2
 
-from lib.client.failures import unreachable
-from lib.client.requests import Request
+from .failures import unreachable
+from .requests import Request
 
 if TYPE_CHECKING:  # the connections make the downloads; Pillow is for those who want images
     from PIL.Image import Image
 
-    from lib.client.async_connection import AsyncConnection
-    from lib.client.connection import Connection
+    from .async_connection import AsyncConnection
+    from .connection import Connection
 
 
 class Download:

@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx2
 
-from lib.client.problems import Unreachable, VitrineError, problem_from
-from lib.client.requests import Request
+from .problems import Unreachable, VitrineError, problem_from
+from .requests import Request
 
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 

@@ -7,11 +7,11 @@ grows.
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from lib.client.requests import PagedRequest
+from .requests import PagedRequest
 
 if TYPE_CHECKING:  # the connections make the lists
-    from lib.client.async_connection import AsyncConnection
-    from lib.client.connection import Connection
+    from .async_connection import AsyncConnection
+    from .connection import Connection
 
 PageOf = TypeVar("PageOf")
 Item = TypeVar("Item")

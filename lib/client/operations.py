@@ -9,13 +9,13 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
-from lib.client.async_connection import AsyncConnection
-from lib.client.connection import Connection
-from lib.client.downloads import AsyncDownload, Download
-from lib.client.listings import AsyncListing, Listing
-from lib.client.models import JobAnswer
-from lib.client.requests import PagedRequest, Request
-from lib.client.running_jobs import AsyncRunningJob, RunningJob
+from .async_connection import AsyncConnection
+from .connection import Connection
+from .downloads import AsyncDownload, Download
+from .listings import AsyncListing, Listing
+from .models import JobAnswer
+from .requests import PagedRequest, Request
+from .running_jobs import AsyncRunningJob, RunningJob
 
 P = ParamSpec("P")
 T = TypeVar("T")

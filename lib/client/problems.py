@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib.client.models import JobAnswer
+from .models import JobAnswer
 
 TYPE_PREFIX = "urn:vitrine:problem:"
 UNTYPED = "about:blank"  # RFC 9457, 4.2.1: no more is known than the status
@@ -88,7 +88,7 @@ class VitrineProblem(VitrineError):
         self.members = {name: value for name, value in told.items() if name not in known}
         self.retry_after_s = retry_after_s
         wrong = "; ".join(f"{part.where}: {part.message}" for part in self.errors)
-        super().__init__(". ".join(part for part in (self.title, self.detail, wrong) if part))
+        super().__init__(": ".join(part for part in (self.title, self.detail, wrong) if part))
 
 
 class NotFound(VitrineProblem):

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from lib.client.problems import UnexpectedAnswer
-from lib.client.uploads import Part
+from .problems import UnexpectedAnswer
+from .uploads import Part
 
 T = TypeVar("T")
 Item = TypeVar("Item")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lib.client.problems import VitrineError
+from .problems import VitrineError
 
 FIRST_PAUSE_S = 0.5
 

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from lib.client.models import JobAnswer
-from lib.client.problems import JobFailed, JobStillRunning
-from lib.client.requests import Request, answer
+from .models import JobAnswer
+from .problems import JobFailed, JobStillRunning
+from .requests import Request, answer
 
 if TYPE_CHECKING:  # the connections make the jobs
-    from lib.client.async_connection import AsyncConnection
-    from lib.client.connection import Connection
+    from .async_connection import AsyncConnection
+    from .connection import Connection
 
 ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED", "canceled", "ended"})
 WITHOUT_SUCCESS = frozenset({"FAILURE", "CANCELED", "canceled"})
+NOT_BEGUN = frozenset({"queued", "launched", "NOT_STARTED", "QUEUED", "STARTING"})
 LOOK_EVERY_S = 1.0
 OnProgress = Callable[[JobAnswer], object]
 
@@ -59,7 +60,9 @@ class JobState:
 
     @property
     def share_done(self) -> float | None:
-        """The share of the images that are done with in the job's stages, 0 to 1; None before that is known."""
+        """The share of the images that are done with in the job's stages, 0 to 1; None before the run has begun."""
+        if self.state in NOT_BEGUN:
+            return None
         stages = (self.answer.progress or {}).values()
         done = sum(stage.done + stage.dead for stage in stages)
         whole = sum(stage.done + stage.dead + stage.pending + stage.failed for stage in stages)

@@ -5,19 +5,19 @@ from typing import Generic, Self
 
 import httpx2
 
-from lib.client.async_connection import AsyncConnection
-from lib.client.connection import Connection
-from lib.client.groups.duplicates import Duplicates
-from lib.client.groups.health import Health
-from lib.client.groups.images import Images
-from lib.client.groups.jobs import Jobs
-from lib.client.groups.library import Library
-from lib.client.groups.merges import Merges
-from lib.client.groups.models import Models
-from lib.client.groups.search import Search
-from lib.client.groups.sources import Sources
-from lib.client.operations import AnyConnection
-from lib.client.retries import Retries
+from .async_connection import AsyncConnection
+from .connection import Connection
+from .groups.duplicates import Duplicates
+from .groups.health import Health
+from .groups.images import Images
+from .groups.jobs import Jobs
+from .groups.library import Library
+from .groups.merges import Merges
+from .groups.models import Models
+from .groups.search import Search
+from .groups.sources import Sources
+from .operations import AnyConnection
+from .retries import Retries
 
 LOCAL = "http://127.0.0.1:8004"
 TIMEOUT_S = 60.0

@@ -279,7 +279,7 @@ def test_an_error_says_what_the_server_says(vitrine: Vitrine) -> None:
         vitrine.images.describe(MISSING)
     told = missing.value
     assert (told.type, told.status) == ("urn:vitrine:problem:image-not-found", 404)
-    assert str(told) == f"{told.title}. {told.detail}"
+    assert str(told) == f"{told.title}: {told.detail}"
     with pytest.raises(Invalid) as invalid:
         vitrine.images.similar(1, k=0)
     assert [part.where for part in invalid.value.errors] == ["query.k"]

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from lib.client.models import DuplicateDecisionBody, DuplicateGroupOut, DuplicatesAnswer
-from lib.client.operations import AnyConnection, Group, list_operation, operation
-from lib.client.requests import PagedRequest, Request, answer, nothing
+from ..models import DuplicateDecisionBody, DuplicateGroupOut, DuplicatesAnswer
+from ..operations import AnyConnection, Group, list_operation, operation
+from ..requests import PagedRequest, Request, answer, nothing
 
 Level: TypeAlias = Literal["bytes", "hash", "look"]
 

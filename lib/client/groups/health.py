@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from lib.client.operations import AnyConnection, Group, operation
-from lib.client.requests import Request, answer
+from ..operations import AnyConnection, Group, operation
+from ..requests import Request, answer
 
 
 class Health(Group[AnyConnection]):

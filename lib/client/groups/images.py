@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from lib.client.models import CutoutRecord, DeleteAnswer, ImageDetail, ImagePage, ImageSummary, VectorSearchAnswer
-from lib.client.operations import AnyConnection, Group, file_operation, list_operation, operation
-from lib.client.requests import JSON, PNG, PagedRequest, Request, answer
+from ..models import CutoutRecord, DeleteAnswer, ImageDetail, ImagePage, ImageSummary, VectorSearchAnswer
+from ..operations import AnyConnection, Group, file_operation, list_operation, operation
+from ..requests import JSON, PNG, PagedRequest, Request, answer
 
 Format: TypeAlias = Literal["PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"]
 ANY_FILE = {"accept": "*/*"}

@@ -2,10 +2,10 @@
 
 from uuid import uuid4
 
-from lib.client import running_jobs
-from lib.client.models import Job, JobAnswer, JobRequestPage
-from lib.client.operations import AnyConnection, Group, event_operation, job_operation, list_operation, operation
-from lib.client.requests import JSON, PagedRequest, Request, answer
+from .. import running_jobs
+from ..models import Job, JobAnswer, JobRequestPage
+from ..operations import AnyConnection, Group, event_operation, job_operation, list_operation, operation
+from ..requests import JSON, PagedRequest, Request, answer
 
 
 class Jobs(Group[AnyConnection]):

@@ -1,8 +1,8 @@
 """The library as a whole."""
 
-from lib.client.models import ClearAnswer, LibraryStats, RestoreAnswer
-from lib.client.operations import AnyConnection, Group, operation
-from lib.client.requests import Request, answer
+from ..models import ClearAnswer, LibraryStats, RestoreAnswer
+from ..operations import AnyConnection, Group, operation
+from ..requests import Request, answer
 
 
 class Library(Group[AnyConnection]):

@@ -2,10 +2,10 @@
 
 from typing import Literal, TypeAlias
 
-from lib.client.models import Gradient, LeftRight, MergeRequest, Subject, TopBottom
-from lib.client.operations import AnyConnection, Group, file_operation
-from lib.client.requests import Request
-from lib.client.uploads import Picture, part
+from ..models import Gradient, LeftRight, MergeRequest, Subject, TopBottom
+from ..operations import AnyConnection, Group, file_operation
+from ..requests import Request
+from ..uploads import Picture, part
 
 Format: TypeAlias = Literal["png", "jpeg", "webp"]
 ANY_PICTURE = {"accept": "image/*"}

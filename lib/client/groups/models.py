@@ -2,9 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-from lib.client.models import ModelDetail, ModelList
-from lib.client.operations import AnyConnection, Group, file_operation, operation
-from lib.client.requests import Request, answer, segment
+from ..models import ModelDetail, ModelList
+from ..operations import AnyConnection, Group, file_operation, operation
+from ..requests import Request, answer, segment
 
 Role: TypeAlias = Literal["matting", "color", "resnet", "clip"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict, Unpack
 
-from lib.client.models import (
+from ..models import (
     Balance,
     ColorMatching,
     ColorSearch,
@@ -21,9 +21,9 @@ from lib.client.models import (
     WantedColor,
     Wheel,
 )
-from lib.client.operations import AnyConnection, Group, file_operation, list_operation, operation
-from lib.client.requests import JSON, PNG, PagedRequest, Request, answer
-from lib.client.uploads import Picture, part
+from ..operations import AnyConnection, Group, file_operation, list_operation, operation
+from ..requests import JSON, PNG, PagedRequest, Request, answer
+from ..uploads import Picture, part
 
 
 class MixedQuery(TypedDict, total=False):

@@ -1,8 +1,8 @@
 """The sites that are scraped."""
 
-from lib.client.models import DryRun, Site, SourceDeleted, SourceDetail, SourceInfo
-from lib.client.operations import AnyConnection, Group, operation
-from lib.client.requests import Request, answer, segment
+from ..models import DryRun, Site, SourceDeleted, SourceDetail, SourceInfo
+from ..operations import AnyConnection, Group, operation
+from ..requests import Request, answer, segment
 
 
 class Sources(Group[AnyConnection]):

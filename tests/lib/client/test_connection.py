@@ -22,7 +22,8 @@ from lib.client import (
     Unreachable,
     Vitrine,
 )
-from lib.client.models import Site
+from lib.client.models import JobAnswer, Site
+from lib.client.running_jobs import JobState
 from tests.lib.client.scripted_server import SSE, Reply, ScriptedServer, busy
 
 ALIVE = {"status": "alive"}
@@ -210,6 +211,11 @@ def test_a_stream_that_never_tells_anything_is_given_up(kind: str) -> None:
     with served(kind, stream(), retries=Retries(attempts=2)) as (client, server), pytest.raises(Unreachable):
         client.events()
     assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize(("state", "share"), [("QUEUED", None), ("STARTED", 1 / 3), ("FAILURE", 1 / 3), ("SUCCESS", 1)])
+def test_the_share_that_is_done_is_known_once_the_run_has_begun(state: str, share: float | None) -> None:
+    assert JobState(JobAnswer.model_validate_json(job(state, done=3))).share_done == share
 
 
 def test_a_download_that_breaks_off_leaves_nothing_behind(kind: str, tmp_path: Path) -> None:
