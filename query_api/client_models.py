@@ -14,6 +14,7 @@ from typing import Any
 from lib.settings import Settings
 from query_api.app import create_app
 
+REPOSITORY = Path(__file__).parents[1]
 LEGACY = "legacy"
 FORM = "multipart/form-data"
 PREFIX = "#/components/schemas/"
@@ -93,9 +94,9 @@ def _generated(description: str) -> str:
 
 
 def _through(program: str, *arguments: str, text: str) -> str:
-    """Return what a program of this environment makes of a text."""
+    """Return what a program of this environment makes of a text, by what pyproject.toml tells it."""
     command = [str(Path(sys.executable).with_name(program)), *arguments]
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, cwd=REPOSITORY, input=text, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 if __name__ == "__main__":

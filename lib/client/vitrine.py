@@ -20,7 +20,8 @@ from .operations import AnyConnection
 from .retries import Retries
 
 LOCAL = "http://127.0.0.1:8004"
-TIMEOUT_S = 60.0
+CONNECT_S = 10.0
+TIMEOUT_S = 150.0  # a dry run looks at pages for up to two minutes
 PATIENT = Retries()
 
 
@@ -56,7 +57,9 @@ class Vitrine(Operations[Connection]):
         retries: Retries = PATIENT,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        http = httpx2.Client(base_url=base_url, headers=_headers(api_key), timeout=timeout_s, transport=transport)
+        http = httpx2.Client(
+            base_url=base_url, headers=_headers(api_key), timeout=_timeout(timeout_s), transport=transport
+        )
         super().__init__(Connection(http, retries))
 
     def close(self) -> None:
@@ -73,7 +76,7 @@ class Vitrine(Operations[Connection]):
 
 
 class AsyncVitrine(Operations[AsyncConnection]):
-    """A Vitrine server,. Use it as an asynchronous context manager, or ``close()`` it.
+    """A Vitrine server, awaited. Use it as an asynchronous context manager, or ``close()`` it.
 
     Its arguments are those of ``Vitrine``.
     """
@@ -87,7 +90,9 @@ class AsyncVitrine(Operations[AsyncConnection]):
         retries: Retries = PATIENT,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        http = httpx2.AsyncClient(base_url=base_url, headers=_headers(api_key), timeout=timeout_s, transport=transport)
+        http = httpx2.AsyncClient(
+            base_url=base_url, headers=_headers(api_key), timeout=_timeout(timeout_s), transport=transport
+        )
         super().__init__(AsyncConnection(http, retries))
 
     async def close(self) -> None:
@@ -101,6 +106,10 @@ class AsyncVitrine(Operations[AsyncConnection]):
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _timeout(timeout_s: float) -> httpx2.Timeout:
+    return httpx2.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S))
 
 
 def _headers(api_key: str | None) -> dict[str, str]:

@@ -63,9 +63,6 @@ def opened(content: bytes) -> PillowImage.Image:
     return PillowImage.open(io.BytesIO(content))
 
 
-# Reading
-
-
 def test_all_images_are_walked_page_by_page_newest_first(vitrine: Vitrine, ids: dict[str, int]) -> None:
     found = [image.id for image in vitrine.images.all(limit=3)]
     assert found == sorted(ids.values(), reverse=True)
@@ -128,9 +125,6 @@ def test_the_library_its_models_and_sources_are_described(vitrine: Vitrine, ids:
     assert "http_request" in vitrine.health.metrics()
 
 
-# Files
-
-
 def test_files_are_read_or_saved_as_they_are(vitrine: Vitrine, ids: dict[str, int], tmp_path: Path) -> None:
     image_id, scraped = ids["dog.png"], (PICTURES / "dog.png").read_bytes()
     assert vitrine.images.original_file(image_id).read() == scraped
@@ -155,9 +149,6 @@ def test_a_download_that_is_refused_leaves_no_file(vitrine: Vitrine, tmp_path: P
     with pytest.raises(NotFound):
         vitrine.images.original_file(MISSING).save(tmp_path / "nothing.png")
     assert list(tmp_path.iterdir()) == []
-
-
-# Searches
 
 
 def test_words_pictures_and_colours_find_what_they_name(vitrine: Vitrine, ids: dict[str, int]) -> None:
@@ -243,9 +234,6 @@ def test_a_drawn_mask_chooses_the_first_where_it_is_white(vitrine: Vitrine, ids:
     assert merged.convert("RGB").getpixel((80, 60)) == (0xD0, 0x20, 0x20)
 
 
-# Changing
-
-
 def test_a_deleted_image_is_gone_until_it_is_restored(vitrine: Vitrine, ids: dict[str, int]) -> None:
     vitrine.images.delete(ids["grey.png"])
     with pytest.raises(NotFound):
@@ -269,9 +257,6 @@ def test_clearing_is_tried_dry(vitrine: Vitrine, ids: dict[str, int]) -> None:
     would = vitrine.library.clear(dry_run=True)
     assert (would.dry_run, would.removed["images"]) == (True, len(ids))
     assert vitrine.library.describe().counts["images"] == len(ids)
-
-
-# Errors
 
 
 def test_an_error_says_what_the_server_says(vitrine: Vitrine) -> None:
@@ -299,9 +284,6 @@ def test_the_asynchronous_client_raises_alike(url: str) -> None:
 
     with pytest.raises(NotFound):
         awaited(url, use)
-
-
-# Jobs
 
 
 def test_a_job_is_watched_to_its_end(vitrine: Vitrine, dagster: FakeDagster) -> None:
