@@ -16,13 +16,14 @@ from lib.errors import DatabaseUnavailable, ModelsLoading, VitrineError
 from lib.images.background import decode_mask_png
 from lib.images.decoding import DecodeLimits, Decoder
 from lib.models.registry import Role
-from lib.search.by_color import warm_up
+from lib.search import by_color
 from lib.search.color_table import ColorSnapshot, ColorTable
 from lib.settings import Settings
 from lib.storage import models
 from lib.storage.database import Database
 from lib.storage.library import Library, open_library
 from lib.storage.objects import ObjectStore
+from query_api import collages
 from query_api.dagster_gateway import DagsterGateway
 from query_api.pixel_budget import PixelBudget
 from query_api.serving_models import SERVING_ROLES, ServingModels
@@ -102,8 +103,9 @@ class Service:
             self._stopping.wait(REOPEN_AFTER_S)
 
     def _prepare_colors(self, database: Database) -> None:
-        """Compile what colour search needs and read the library's colours, before somebody waits for it."""
-        warm_up()
+        """Compile what colour search and collages need and read the library's colours, before somebody waits for it."""
+        by_color.warm_up()
+        collages.warm_up()
         try:
             with database.session() as session:
                 self._color_table.snapshot(session)
