@@ -73,7 +73,8 @@ def rank_layouts(
         seen = np.maximum(search.common_places(rows, FIRST_PLACES), 1)
         order = np.argpartition(sums / seen, first)
         search.decide(rows[order[:first]])
-        rows, common, sums = (each[order[first:]] for each in (rows, common, sums))
+        rest = order[first:]
+        rows, common, sums = rows[rest], common[rest], sums[rest]
     most = (search.ranking.limit + SLACK) * common
     search.add_bounds(rows, FIRST_PLACES, PLACES, most, sums)
     within = np.flatnonzero(sums <= most)
@@ -100,7 +101,7 @@ class _Search:
         """Return at how many of the first places both show something."""
         words = places // 32
         both = self._stack.visible_bits[rows, :words] & self._shown_bits[:words]
-        return np.bitwise_count(both).sum(axis=1, dtype=np.intp)
+        return np.asarray(np.bitwise_count(both).sum(axis=1, dtype=np.intp))
 
     def add_bounds(self, rows: NDArray[np.intp], first: int, last: int, most: FloatArray, sums: FloatArray) -> None:
         """Add bounds of the differences at some places to ``sums``, up to what each row may have at most."""
@@ -114,7 +115,7 @@ class _Search:
         """Filter and decide what can be within the limit, the most promising first."""
         bounds = sums / common - SLACK
         order = np.argsort(bounds, kind="stable")
-        rows, common, sums, bounds = (each[order] for each in (rows, common, sums, bounds))
+        rows, common, sums, bounds = rows[order], common[order], sums[order], bounds[order]
         start, size = 0, FEWEST_LAYOUTS
         while start < len(rows) and bounds[start] <= self.ranking.limit:
             some = slice(start, start + size)

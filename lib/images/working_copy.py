@@ -130,22 +130,24 @@ def _mean_blocks(differences, opaque, row_borders, column_borders, out):  # type
         first, last = row_borders[row], row_borders[row + 1]
         for y in range(first, last):
             for column in range(columns):
-                red = green = blue = covered = 0
+                red = green = blue = covered = np.int64(0)
                 start, end = column_borders[column], column_borders[column + 1]
                 if opaque:
                     for x in range(start, end):
                         pixel = np.uint32(pixel + differences[y, x])
-                        red += pixel & 255
-                        green += (pixel >> 8) & 255
-                        blue += (pixel >> 16) & 255
+                        color = np.int64(pixel)
+                        red += color & 255
+                        green += (color >> 8) & 255
+                        blue += (color >> 16) & 255
                     covered = end - start
                 else:
                     for x in range(start, end):
                         pixel = np.uint32(pixel + differences[y, x])
-                        alpha = np.int64(pixel >> 24)
-                        red += alpha * (pixel & 255)
-                        green += alpha * ((pixel >> 8) & 255)
-                        blue += alpha * ((pixel >> 16) & 255)
+                        color = np.int64(pixel)
+                        alpha = color >> 24
+                        red += alpha * (color & 255)
+                        green += alpha * ((color >> 8) & 255)
+                        blue += alpha * ((color >> 16) & 255)
                         covered += alpha
                 sums[column, 0] += red
                 sums[column, 1] += green
