@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from lib.arrays import RGBAImage
 from lib.images.collage import REDUCING_GAP, TILE_PX, Tile, collage, encode_png, fitted
-from lib.images.working_copy import encode_working_copy, read_reduced
 from lib.storage.features import active_cutouts
 from lib.storage.images import images_by_id
 from lib.storage.objects import ObjectStore
@@ -41,13 +39,6 @@ def collage_response(
     """Return the PNG of a query and what was found for it."""
     sheet = collage(query, _tiles(session, objects, shown), title=title)
     return Response(encode_png(sheet), media_type="image/png", headers={"Vary": "Accept", **headers})
-
-
-def warm_up() -> None:
-    """Draw a made-up collage, so that all it takes is loaded and compiled before somebody waits."""
-    picture = np.full((2 * LEAST_PX, 2 * LEAST_PX, 4), 255, np.uint8)
-    tile = Tile(fitted(read_reduced(encode_working_copy(picture), LEAST_PX)), "warm-up")
-    encode_png(collage(picture, [tile], title="warm-up"))
 
 
 def _tiles(session: Session, objects: ObjectStore, shown: Sequence[Shown]) -> list[Tile]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from lib.arrays import Mask
 from lib.errors import DatabaseUnavailable, ModelsLoading, VitrineError
+from lib.images import collage
 from lib.images.background import decode_mask_png
 from lib.images.decoding import DecodeLimits, Decoder
 from lib.models.registry import Role
@@ -23,7 +24,6 @@ from lib.storage import models
 from lib.storage.database import Database
 from lib.storage.library import Library, open_library
 from lib.storage.objects import ObjectStore
-from query_api import collages
 from query_api.dagster_gateway import DagsterGateway
 from query_api.pixel_budget import PixelBudget
 from query_api.serving_models import SERVING_ROLES, ServingModels
@@ -105,7 +105,7 @@ class Service:
     def _prepare_colors(self, database: Database) -> None:
         """Compile what colour search and collages need and read the library's colours, before somebody waits for it."""
         by_color.warm_up()
-        collages.warm_up()
+        collage.warm_up()
         try:
             with database.session() as session:
                 self._color_table.snapshot(session)

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from lib.arrays import RGBAImage
+from lib.images.working_copy import encode_working_copy, read_reduced
 
 FONTS = Path(__file__).parent / "fonts"
 
@@ -119,6 +120,13 @@ def encode_png(rgba: RGBAImage) -> bytes:
     if not written:
         raise ValueError(f"no PNG of {rgba.shape[1]} × {rgba.shape[0]} px could be written")
     return np.asarray(png).tobytes()
+
+
+def warm_up() -> None:
+    """Draw a made-up picture from its working copy, so that all it takes is loaded before somebody waits."""
+    picture = np.full((2 * TILE_PX, 2 * TILE_PX, 4), 255, np.uint8)
+    tile = Tile(fitted(read_reduced(encode_working_copy(picture), TILE_PX)), "1")
+    encode_png(collage("words", [tile]))
 
 
 def _put_query(sheet: Image.Image, query: RGBAImage | str, corner: tuple[int, int], side: int) -> None:
