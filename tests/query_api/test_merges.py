@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from tests.query_api.conftest import Seed, disc, library_settings, png, running_api
+from tests.query_api.conftest import Seed, disc, library_settings, png, running_api, wait_for
 from tests.query_api.fake_dagster import FakeDagster
 
+OPEN_TIMEOUT_S = 60.0
 RED, BLUE = (208, 32, 32), (32, 64, 208)
 
 
@@ -254,6 +255,7 @@ def test_images_over_the_pixel_limit_are_not_merged(
     """They were taken in when the limit was higher; it is looked at before anything is decoded."""
     settings = library_settings(seed, dagster.url) | {"VITRINE_MAX_IMAGE_PIXELS": str(320 * 240 - 1)}
     with running_api(settings, log=tmp_path / "api.log") as api:
+        wait_for(lambda: api.get("/v1/images").is_success, OPEN_TIMEOUT_S)
         problem = refusal(api, **two)
         reply = drawn(api, png(PillowImage.new("L", (4, 4), 255)), **two)
     assert problem["status"] == reply.status_code == 413
