@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from lib.arrays import Mask
 from lib.errors import DatabaseUnavailable, ModelsLoading, VitrineError
+from lib.images import collage
 from lib.images.background import decode_mask_png
 from lib.images.decoding import DecodeLimits, Decoder
 from lib.models.registry import Role
-from lib.search.by_color import warm_up
+from lib.search import by_color
 from lib.search.color_table import ColorSnapshot, ColorTable
 from lib.settings import Settings
 from lib.storage import models
@@ -110,8 +111,9 @@ class Service:
             self._stopping.wait(REOPEN_AFTER_S)
 
     def _prepare_colors(self, database: Database) -> None:
-        """Compile what colour search needs and read the library's colours, before somebody waits for it."""
-        warm_up()
+        """Compile what colour search and collages need and read the library's colours, before somebody waits for it."""
+        by_color.warm_up()
+        collage.warm_up()
         try:
             with database.session() as session:
                 self._color_table.snapshot(session)

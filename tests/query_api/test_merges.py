@@ -1,6 +1,7 @@
 """Merges over the API: masks, sizes, kinds of files, formats of the answer, and what is refused."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from tests.query_api.conftest import Seed, disc, png
+from tests.query_api.conftest import Seed, disc, library_settings, png, running_api, wait_for
+from tests.query_api.fake_dagster import FakeDagster
 
+OPEN_TIMEOUT_S = 60.0
 RED, BLUE = (208, 32, 32), (32, 64, 208)
 
 
@@ -244,3 +247,19 @@ def test_a_result_that_webp_cannot_hold_is_refused_when_named_and_avoided_when_p
     assert "16383" in problem["detail"]
     reply = api.post("/v1/merges", json=body, headers={"Accept": "image/webp, image/png;q=0.5"})
     assert reply.headers["content-type"] == "image/png"
+
+
+def test_images_over_the_pixel_limit_are_not_merged(
+    seed: Seed, dagster: FakeDagster, two: dict[str, int], tmp_path: Path
+) -> None:
+    """They were taken in when the limit was higher; it is looked at before anything is decoded."""
+    settings = library_settings(seed, dagster.url) | {"VITRINE_MAX_IMAGE_PIXELS": str(320 * 240 - 1)}
+    with running_api(settings, log=tmp_path / "api.log") as api:
+        wait_for(lambda: api.get("/v1/images").is_success, OPEN_TIMEOUT_S)
+        problem = refusal(api, **two)
+        reply = drawn(api, png(PillowImage.new("L", (4, 4), 255)), **two)
+    assert problem["status"] == reply.status_code == 413
+    assert problem["type"].endswith("merge-too-large")
+    assert "320 × 240" in problem["detail"]
+    assert "VITRINE_MAX_IMAGE_PIXELS" in problem["detail"]
+    assert reply.headers["content-type"] == "application/problem+json"
