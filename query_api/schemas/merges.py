@@ -63,7 +63,7 @@ def _named_once(which: int) -> dict[str, Any]:
         others = {other: {"type": "null"} for other in names if other != name}
         return {"required": [name], "properties": {name: {"type": type_}, **others}}
 
-    return {"oneOf": [given(name, type_) for name, type_ in names.items()]}
+    return {"anyOf": [given(name, type_) for name, type_ in names.items()]}
 
 
 class TwoImages(BaseModel):
