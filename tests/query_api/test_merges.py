@@ -263,3 +263,36 @@ def test_images_over_the_pixel_limit_are_not_merged(
     assert "320 × 240" in problem["detail"]
     assert "VITRINE_MAX_IMAGE_PIXELS" in problem["detail"]
     assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_a_merge_is_kept_listed_and_forgotten(api: httpx.Client, two: dict[str, int]) -> None:
+    asked = {**two, "mask": {"kind": "top_bottom", "position": 0.4}, "format": "webp"}
+    picture = api.post("/v1/merges", json=asked).content
+    kept = api.post("/v1/merges?save=true", json=asked)
+    assert (kept.status_code, kept.headers["location"]) == (201, f"/v1/merges/{kept.json()['id']}")
+    record = api.get(kept.headers["location"]).json()
+    assert record == kept.json()
+    assert record["how"] == {"mask": {"kind": "top_bottom", "position": 0.4, "softness": 0.0}, "levels": None}
+    file = api.get(record["file"])
+    assert (file.content, file.headers["content-type"]) == (picture, "image/webp")
+    assert api.get(record["file"], headers={"If-None-Match": file.headers["etag"]}).status_code == 304
+    assert record in api.get("/v1/merges").json()["items"]
+    assert api.delete(kept.headers["location"]).status_code == 204
+    assert api.get(record["file"]).status_code == api.delete(kept.headers["location"]).status_code == 404
+
+
+def test_a_kept_merge_goes_and_comes_back_with_its_images(api: httpx.Client, two: dict[str, int]) -> None:
+    kept = api.post("/v1/merges?save=true", json=two).json()
+    api.delete(f"/v1/images/{kept['image_id_1']}").raise_for_status()
+    assert api.get(kept["file"]).status_code == 404
+    assert kept not in api.get("/v1/merges").json()["items"]
+    api.post(f"/v1/images/{kept['image_id_1']}/restore").raise_for_status()
+    assert api.get(kept["file"]).is_success
+    api.delete(f"/v1/merges/{kept['id']}").raise_for_status()
+
+
+def test_a_drawn_merge_is_kept_too(api: httpx.Client, two: dict[str, int]) -> None:
+    drawing = {"mask": ("mask.png", png(PillowImage.new("L", (8, 8), 255)))}
+    kept = api.post("/v1/merges/drawn?save=true", data=two, files=drawing)
+    assert (kept.status_code, kept.json()["how"]) == (201, {"mask": {"kind": "drawn"}, "levels": None})
+    api.delete(f"/v1/merges/{kept.json()['id']}").raise_for_status()
