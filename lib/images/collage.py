@@ -6,7 +6,7 @@ Belongs here: layout, frames and captions. Which pictures are shown, and what th
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import ceil
+from math import ceil, isqrt
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,12 @@ class Tile:
 
 
 def collage(
-    query: RGBAImage | str, tiles: Sequence[Tile], *, columns: int = 5, tile_px: int = TILE_PX, title: str = ""
+    query: RGBAImage | str,
+    tiles: Sequence[Tile],
+    *,
+    columns: int | None = None,
+    tile_px: int = TILE_PX,
+    title: str = "",
 ) -> RGBAImage:
     """Return a picture with the query first, in a thick frame, then the tiles in order, each with rank and label.
 
@@ -61,7 +66,8 @@ def collage(
         From none (the collage says so) to a hundred or more. Pictures are never distorted: they are fitted into a
         square, transparent ones over a neutral checkerboard.
     columns : int
-        How many squares stand side by side, the query's included.
+        How many squares stand side by side, the query's included; by themselves as many as keep the sheet in a shape
+        that fits a screen.
     tile_px : int
         Side of a square.
     title : str
@@ -72,6 +78,7 @@ def collage(
     uint8 (H, W, 4)
         Opaque.
     """
+    columns = columns or columns_for(1 + len(tiles))
     rows = max(1, ceil((1 + len(tiles)) / columns))
     top = _MARGIN + (_TITLE if title else 0)
     width = 2 * _MARGIN + columns * tile_px + (columns - 1) * _GUTTER
@@ -94,6 +101,15 @@ def collage(
         x, y = corner(1) if columns > 1 else (corner(0)[0], corner(0)[1] + tile_px + _CAPTION)
         draw.text((x + _PADDING, y + tile_px // 2), "no match", fill=_QUIET, font=_font(18), anchor="lm")
     return np.array(sheet.convert("RGBA"))
+
+
+def columns_for(squares: int) -> int:
+    """Return how many squares stand side by side: five, the predecessor's number, until there are too many rows.
+
+    >>> columns_for(1), columns_for(26), columns_for(51), columns_for(101)
+    (5, 5, 7, 10)
+    """
+    return max(5, isqrt(squares))
 
 
 def fitted(rgba: RGBAImage, *, tile_px: int = TILE_PX) -> RGBAImage:

@@ -22,12 +22,12 @@ def places_of(sheet, color):
     return (ys.min(), xs.min(), ys.max() + 1, xs.max() + 1), len(ys)
 
 
-@pytest.mark.parametrize("count", [0, 1, 4, 5, 24, 100])
-def test_any_number_of_tiles_makes_a_grid_of_five(count):
+@pytest.mark.parametrize(("count", "columns"), [(0, 5), (1, 5), (4, 5), (5, 5), (24, 5), (34, 5), (35, 6), (100, 10)])
+def test_any_number_of_tiles_makes_a_grid_that_fits_a_screen(count, columns):
     sheet = collage(flat((9, 9, 9)), [Tile(flat(GREEN, 8, 8), str(i)) for i in range(count)])
     one_row = collage(flat((9, 9, 9)), []).shape[0]
-    rows = -(-(count + 1) // 5)
-    assert sheet.shape == (one_row + (rows - 1) * (220 + 34 + 16), 1220, 4)
+    rows = -(-(count + 1) // columns)
+    assert sheet.shape == (one_row + (rows - 1) * (220 + 34 + 16), 56 + columns * 236 - 16, 4)
     assert (sheet[..., 3] == 255).all()
 
 
