@@ -5,6 +5,7 @@ The only place that knows both our errors and HTTP. What a client sent is never 
 M. Nottingham, E. Wilde, S. Dalal (2023). "Problem Details for HTTP APIs". RFC 9457.
 """
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -145,6 +146,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(sa.exc.TimeoutError, _pool_exhausted)
+    app.add_exception_handler(OSError, _disk_full)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -209,6 +211,13 @@ def problem_of_status(status: int) -> Problem:
 
 def _pool_exhausted(_request: Request, _error: Exception) -> JSONResponse:
     return problem_response(BUSY)
+
+
+def _disk_full(_request: Request, error: Exception) -> JSONResponse:
+    if not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        raise error
+    log.warning("disk_full", error=str(error))
+    return problem_response(PROBLEMS[errors.InsufficientSpace])
 
 
 def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
