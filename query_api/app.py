@@ -44,11 +44,11 @@ from query_api.routes import (
     sources,
 )
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
-from query_api.service import Service
+from query_api.service import THREADS, Service
 
 JSON_BYTES = 1 << 20
 FORM_OVERHEAD_BYTES = 1 << 16
-MOST_REQUESTS = 128  # three for each thread: whoever comes after waits for seconds, and may as well be told
+MOST_REQUESTS = 2 * THREADS  # whoever comes after these would wait for seconds, and may as well be told
 # What a front end on another origin may send, and what its scripts may read, besides what every page may.
 REQUEST_HEADERS = (
     "Authorization",

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -145,7 +144,6 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.VitrineError, _vitrine_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(sa.exc.TimeoutError, _pool_exhausted)
     app.add_exception_handler(OSError, _disk_full)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -207,10 +205,6 @@ def problem_of_status(status: int) -> Problem:
     ('method-not-allowed', 'http-418')
     """
     return HTTP_PROBLEMS.get(status) or Problem(status, f"http-{status}", HTTPStatus(status).phrase)
-
-
-def _pool_exhausted(_request: Request, _error: Exception) -> JSONResponse:
-    return problem_response(BUSY)
 
 
 def _disk_full(_request: Request, error: Exception) -> JSONResponse:
