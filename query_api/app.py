@@ -45,6 +45,7 @@ from query_api.routes import (
 )
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import THREADS, Service
+from query_api.tracing import install_tracing
 
 JSON_BYTES = 1 << 20
 FORM_OVERHEAD_BYTES = 1 << 16
@@ -110,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
     install_metrics(app)
     app.add_middleware(RequestLog)
+    install_tracing(app)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id, transformer=str)
     return app
 
