@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PROFILE ?= packaged
 CLAIMS := download decode matting copy encoders clip_text pipeline memory incremental \
-	color_kernel color_search color_palette color_api color_relevance search merge
+	color_kernel color_search color_palette color_api color_relevance search serving merge
 TRIES ?= 10
 
 define DESCRIBE

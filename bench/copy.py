@@ -42,7 +42,7 @@ def database_with_images(count: int) -> Iterator[Database]:
     home.chmod(0o755)  # as root, the server runs as a user of its own
     with database_urls(Settings(home=home)) as urls:
         prepare(urls.library)
-        database = Database(urls.library, pool_size=1)
+        database = Database(urls.library, connections=1)
         with database.session() as session:
             models.add_model(session, CLIP_LAION2B)
             session.execute(sa.insert(Image), [_image(index) for index in range(count)])

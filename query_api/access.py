@@ -39,7 +39,7 @@ RULES: Sequence[tuple[str, str, KeyScope]] = (
     (_READING, r"/.*", KeyScope.read),
     ("POST", r"/hello|/find_all_\w+|/get_top_\w+|/v1/search(/.*)?", KeyScope.read),
     ("POST", r"/highlight_particular_image|/merge_imgs|/v1/merges(/.*)?", KeyScope.write),
-    ("POST|DELETE", r"/v1/images/.*|/v1/jobs/.*|/v1/requests/.*|/v1/duplicates/.*", KeyScope.write),
+    ("POST|DELETE", r"/v1/(images|merges)/.*|/v1/jobs/.*|/v1/requests/.*|/v1/duplicates/.*", KeyScope.write),
 )
 
 

@@ -17,7 +17,15 @@ from query_api.access import KeyCheck
 from query_api.errors import install_error_handlers
 from query_api.methods import install_method_check
 from query_api.metrics import install_metrics
-from query_api.middleware import LOOPBACK_HOSTS, BodyLimit, EveryErrorIsAProblem, Gatekeeper, HeadAsGet, LegacyNotice
+from query_api.middleware import (
+    LOOPBACK_HOSTS,
+    AtMost,
+    BodyLimit,
+    EveryErrorIsAProblem,
+    Gatekeeper,
+    HeadAsGet,
+    LegacyNotice,
+)
 from query_api.openapi import complete_description, operation_id
 from query_api.request_log import RequestLog, is_request_id
 from query_api.routes import (
@@ -36,10 +44,12 @@ from query_api.routes import (
     sources,
 )
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
-from query_api.service import Service
+from query_api.service import THREADS, Service
+from query_api.tracing import install_tracing
 
 JSON_BYTES = 1 << 20
 FORM_OVERHEAD_BYTES = 1 << 16
+MOST_REQUESTS = 2 * THREADS  # whoever comes after these would wait for seconds, and may as well be told
 # What a front end on another origin may send, and what its scripts may read, besides what every page may.
 REQUEST_HEADERS = (
     "Authorization",
@@ -83,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     install_method_check(app)
     app.add_middleware(BodyLimit, limit_for=partial(body_limit, settings.max_image_bytes))
+    app.add_middleware(AtMost, requests=MOST_REQUESTS)
     app.add_middleware(EveryErrorIsAProblem)
     app.add_middleware(HeadAsGet)
     hosts, origins = _listed(settings.allowed_hosts), _listed(settings.allowed_origins)
@@ -100,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
     install_metrics(app)
     app.add_middleware(RequestLog)
+    install_tracing(app)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id, transformer=str)
     return app
 

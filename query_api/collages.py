@@ -1,17 +1,21 @@
 """Collages of answers: which stored pictures to show, and the PNG that shows them."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from lib.arrays import RGBAImage
-from lib.images.collage import Tile, collage, encode_png
+from lib.images.collage import REDUCING_GAP, TILE_PX, Tile, collage, encode_png, fitted
 from lib.storage.features import active_cutouts
 from lib.storage.images import images_by_id
 from lib.storage.objects import ObjectStore
 from query_api.cutouts import compared_picture
+
+READERS = 2  # threads; they hold no lock while they decompress and scale
+LEAST_PX = round(REDUCING_GAP * TILE_PX)
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,11 @@ def _tiles(session: Session, objects: ObjectStore, shown: Sequence[Shown]) -> li
     cutouts = active_cutouts(session, [one.image_id for one in shown if one.as_cutout])
     session.close()  # the connection is free while files are read and drawn
     # An image that was cleared in this very moment has no tile.
-    return [
-        Tile(compared_picture(objects, images[one.image_id], cutouts.get(one.image_id)), one.label)
-        for one in shown
-        if one.image_id in images
-    ]
+    present = [one for one in shown if one.image_id in images]
+
+    def picture(one: Shown) -> RGBAImage:
+        image, cutout = images[one.image_id], cutouts.get(one.image_id)
+        return fitted(compared_picture(objects, image, cutout, least_px=LEAST_PX))
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return [Tile(image, one.label) for image, one in zip(pool.map(picture, present), present, strict=True)]

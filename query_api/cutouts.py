@@ -14,7 +14,7 @@ from lib.images.background import (
     mask_from_alpha,
     subject_box,
 )
-from lib.images.working_copy import read_working_copy
+from lib.images.working_copy import read_reduced, read_working_copy
 from lib.models.registry import STAGE_OF_ROLE
 from lib.storage import ledger
 from lib.storage.features import NewCutout, active_cutout, put_cutout
@@ -71,7 +71,13 @@ def cutout_of(service: Service, session: Session, image: Image) -> NewCutout:
     return new
 
 
-def compared_picture(objects: ObjectStore, image: Image, cutout: Cutout | None) -> RGBAImage:
-    """Return an image's working copy, with its background removed where there is a cut-out."""
-    picture = read_working_copy(objects.read(image.working_copy_sha256))
+def compared_picture(
+    objects: ObjectStore, image: Image, cutout: Cutout | None, *, least_px: int | None = None
+) -> RGBAImage:
+    """Return an image's working copy, with its background removed where there is a cut-out.
+
+    With ``least_px`` it may be smaller, its long side at least that.
+    """
+    copy = objects.read(image.working_copy_sha256)
+    picture = read_working_copy(copy) if least_px is None else read_reduced(copy, least_px)
     return picture if cutout is None else apply_mask(picture, decode_mask_png(objects.read(cutout.mask_sha256)))

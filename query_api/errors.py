@@ -5,12 +5,12 @@ The only place that knows both our errors and HTTP. What a client sent is never 
 M. Nottingham, E. Wilde, S. Dalal (2023). "Problem Details for HTTP APIs". RFC 9457.
 """
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -144,7 +144,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.VitrineError, _vitrine_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(sa.exc.TimeoutError, _pool_exhausted)
+    app.add_exception_handler(OSError, _disk_full)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -207,8 +207,11 @@ def problem_of_status(status: int) -> Problem:
     return HTTP_PROBLEMS.get(status) or Problem(status, f"http-{status}", HTTPStatus(status).phrase)
 
 
-def _pool_exhausted(_request: Request, _error: Exception) -> JSONResponse:
-    return problem_response(BUSY)
+def _disk_full(_request: Request, error: Exception) -> JSONResponse:
+    if not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        raise error
+    log.warning("disk_full", error=str(error))
+    return problem_response(PROBLEMS[errors.InsufficientSpace])
 
 
 def _unexpected(_request: Request, _error: Exception) -> JSONResponse:

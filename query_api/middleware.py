@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from query_api.errors import Problem, problem_of_status, problem_response
+from query_api.errors import BUSY, Problem, problem_of_status, problem_response
 
 CROSS_SITE = Problem(403, "cross-site", "Send this from Vitrine's own pages or from a program, not from another site")
 UNKNOWN_HOST = Problem(403, "unknown-host", "Use localhost, or a host name that VITRINE_ALLOWED_HOSTS lists")
@@ -22,6 +22,7 @@ TOO_LARGE = Problem(413, "request-too-large", "Send a smaller request")
 KEPT_HEADERS = frozenset({"allow", "content-range"})
 HANG_UP = {"Connection": "close"}  # what is left of the body is not read
 
+HEALTH = frozenset({"/livez", "/readyz", "/metrics"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  compared with, never bound
@@ -108,6 +109,29 @@ class HeadAsGet:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         await self._app({**scope, "method": "GET"}, receive, without_body)
+
+
+class AtMost:
+    """Refuses requests beyond a number that is being worked on, so that a crowd gets an answer instead of a queue."""
+
+    def __init__(self, app: ASGIApp, requests: int) -> None:
+        self._app = app
+        self._free = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on while there is room; whoever only listens (to events) or asks for health needs none."""
+        path = scope.get("path", "")
+        if scope["type"] != "http" or path in HEALTH or path.endswith("/events"):
+            await self._app(scope, receive, send)
+            return
+        if self._free <= 0:
+            await problem_response(BUSY)(scope, receive, send)
+            return
+        self._free -= 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._free += 1
 
 
 class BodyLimit:

@@ -116,6 +116,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
     wanted = {403, 503} if is_public else set(ALWAYS)
     wanted |= {422} if takes_input else set()
     wanted |= {400} if "requestBody" in operation else set()
+    wanted |= {415} if len(operation.get("requestBody", {}).get("content", {})) > 1 else set()
     wanted |= {404} if "{" in path or "requestBody" in operation or path.endswith("/restore") else set()
     wanted |= CHANGING if method != "GET" else set()
     wanted |= {400, 416} if path.endswith("/file") else {409} if path.endswith(("/cutout", "/mask")) else set()

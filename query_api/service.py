@@ -5,6 +5,7 @@ seconds whether another model has become active, weights have arrived, keys were
 went away; so everything that can heal does so without a restart.
 """
 
+import contextlib
 import threading
 from typing import Self
 
@@ -12,11 +13,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from lib.arrays import Mask
-from lib.errors import DatabaseUnavailable, ModelsLoading, VitrineError
+from lib.errors import Busy, DatabaseUnavailable, ModelsLoading, VitrineError
+from lib.images import collage
 from lib.images.background import decode_mask_png
 from lib.images.decoding import DecodeLimits, Decoder
 from lib.models.registry import Role
-from lib.search.by_color import warm_up
+from lib.search import by_color
 from lib.search.color_table import ColorSnapshot, ColorTable
 from lib.settings import Settings
 from lib.storage import models
@@ -29,6 +31,7 @@ from query_api.pixel_budget import PixelBudget
 from query_api.serving_models import SERVING_ROLES, ServingModels
 
 log = structlog.get_logger()
+THREADS = 40  # that Starlette gives to routes: a thread that has its turn finds a connection, too
 LOOK_EVERY_S = 5.0
 REOPEN_AFTER_S = 1.0
 STOP_TIMEOUT_S = 10.0
@@ -97,7 +100,7 @@ class Service:
     def _keep_open(self) -> None:
         while not self._stopping.is_set():
             try:
-                with open_library(self.settings) as library:
+                with open_library(self.settings, connections=THREADS) as library:
                     self._read_keys(library.database)
                     self._library = library
                     threading.Thread(target=self._prepare_colors, args=(library.database,), daemon=True).start()
@@ -110,8 +113,9 @@ class Service:
             self._stopping.wait(REOPEN_AFTER_S)
 
     def _prepare_colors(self, database: Database) -> None:
-        """Compile what colour search needs and read the library's colours, before somebody waits for it."""
-        warm_up()
+        """Compile what colour search and collages need and read the library's colours, before somebody waits for it."""
+        by_color.warm_up()
+        collage.warm_up()
         try:
             with database.session() as session:
                 self._color_table.snapshot(session)
@@ -126,8 +130,9 @@ class Service:
     def _keep_models(self, database: Database) -> None:
         """Keep the active models loaded until the end. Raises DatabaseUnavailable when the database goes away."""
         while not self._stopping.is_set():
-            self._read_keys(database)
-            self.models.refresh(_active_specs(database))
+            with contextlib.suppress(Busy):  # a crowd has every connection: what is known stays true until it is over
+                self._read_keys(database)
+                self.models.refresh(_active_specs(database))
             self._stopping.wait(LOOK_EVERY_S)
 
 

@@ -1,6 +1,8 @@
 """What a library holds, in words that do not depend on when and in which order it came to be."""
 
 import hashlib
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -35,6 +37,30 @@ DERIVED = {
 }
 
 
+HALF_ULP = 2.0**-12  # the last bit of a half-precision number below 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVector:
+    """A vector as pgvector tells it. A network's rows depend on their neighbours in a batch by float32's rounding.
+
+    What was killed is done again alone, so two right libraries differ in a last bit here and there.
+    """
+
+    values: tuple[float, ...]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StoredVector) or len(self.values) != len(other.values):
+            return False
+        return all(abs(a - b) <= HALF_ULP for a, b in zip(self.values, other.values, strict=True))
+
+    def __hash__(self) -> int:
+        return len(self.values)
+
+    def __lt__(self, other: "StoredVector") -> bool:
+        return self.values < other.values
+
+
 def snapshot(home: Path, site_port: int, *, with_derived: bool = True) -> Snapshot:
     """Return the rows of every table by their natural keys, sorted, and the files by name and content.
 
@@ -44,7 +70,10 @@ def snapshot(home: Path, site_port: int, *, with_derived: bool = True) -> Snapsh
     with open_library(Settings(home=home)) as library, library.database.session() as session:
         rows = {name: session.execute(sa.text(query)).all() for name, query in queries.items()}
     tables = {
-        name: sorted(tuple(_plain(value, site_port) for value in row) for row in found) for name, found in rows.items()
+        name: sorted(tuple(_plain(value, site_port) for value in row) for row in found)
+        if "embeddings" not in name
+        else sorted((sha256, spec_id, StoredVector(tuple(json.loads(vector)))) for sha256, spec_id, vector in found)
+        for name, found in rows.items()
     }
     store = ObjectStore(home)
     scraped = {value for row in tables["images"] for value in row}

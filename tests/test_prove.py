@@ -3,7 +3,7 @@
 import pytest
 
 from tests.prove import matrix, verdict
-from tests.snapshot import Snapshot
+from tests.snapshot import Snapshot, StoredVector
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, pytest.mark.timeout(1800)]
 SEED = 7
@@ -31,3 +31,10 @@ def test_whatever_is_killed_the_library_ends_as_if_nothing_had_been() -> None:
 def test_the_proof_can_fail(library: Snapshot, said: str) -> None:
     (difference,) = verdict.differing_tables(library, {"images": [("a",), ("b",)]})
     assert said in difference
+
+
+def test_vectors_are_the_same_but_for_a_last_bit() -> None:
+    stored = StoredVector((0.25, -0.1))
+    assert stored == StoredVector((0.25 + 2**-13, -0.1))
+    assert stored != StoredVector((0.251, -0.1))
+    assert stored != StoredVector((0.25,))

@@ -130,7 +130,7 @@ class JobOperation(Described[P, Request[JobAnswer]]):
         return self if group is None else self._bound(group)
 
 
-def operation(operation_id: str) -> Callable[[Callable[Concatenate[Any, P], Request[T]]], Operation[P, T]]:
+def operation(operation_id: str = "") -> Callable[[Callable[Concatenate[Any, P], Request[T]]], Operation[P, T]]:
     """Make a method that answers out of a function that builds its request."""
     return lambda build: Operation(build, operation_id)
 

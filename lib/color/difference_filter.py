@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from lib.color.compiled import compiled, inlined
 
 MARGIN, RELATIVE_MARGIN = 1e-3, 3e-4
+BLOCK = 32  # places that are compared before it is looked at whether that is enough
 T_MAX = 1.93  # 1 + 0.17 + 0.24 + 0.32 + 0.20
 
 _Singles = NDArray[np.float32]
@@ -177,42 +178,27 @@ def _planes(lab: ArrayLike) -> _Singles:
 
 
 @compiled
-def _mean_differences(query, shown, planes, visible, rows, limit, places, out):  # type: ignore[no-untyped-def]
-    """Write the mean over the first ``places`` that both show, or inf once it is sure to pass the limit."""
-    differences = np.empty(places, np.float32)
-    for n in range(len(rows)):
-        L, a, b, both = planes[rows[n], 0], planes[rows[n], 1], planes[rows[n], 2], visible[rows[n]]
-        counted = 0
-        for i in range(places):
-            counted += both[i] & shown[i]
-        total, most, first = 0.0, limit * counted, 0
-        while first < places and total <= most:
-            last = min(first + 32, places)
-            for i in range(first, last):
-                differences[i] = _difference(query[0, i], query[1, i], query[2, i], L[i], a[i], b[i])
-            for i in range(first, last):
-                total += differences[i] * (both[i] & shown[i])
-            first = last
-        out[n] = total / counted if counted > 0 and total <= most else np.inf
+def raise_sums(query, shown, planes, visible, rows, bounds, codes, most, sums):  # type: ignore[no-untyped-def]
+    """Raise ``sums`` (rows,), bounds of the sum of differences over places, until each is sure to pass ``most``.
 
-
-def mean_at_most(
-    query: _Singles,
-    shown: NDArray[np.uint8],
-    planes: _Singles,
-    visible: NDArray[np.uint8],
-    rows: NDArray[np.intp],
-    *,
-    within: float = np.inf,
-    places: int | None = None,
-) -> _Singles:
-    """Return a bound of the mean difference over places, float32 (rows,), or inf where that is above ``within``.
-
-    ``query`` is (3, all places), ``planes`` (N, 3, all places); ``shown`` (all places) and ``visible`` (N, all places)
-    hold 1 for places that count, which must do so in both; inf where none does. With ``places`` only so many of the
-    first are looked at: an estimate then, no bound.
+    ``query`` is (3, places), ``planes`` (N, 3, places), both single precision; ``shown`` (places,) and ``visible``
+    (N, places) hold 1 for places that count, which must do so in both. ``sums`` begin as the sums of
+    ``bounds[place, codes[row, place]]``. A block of places at a time, these give way to what the formula says at least.
     """
-    out = np.empty(len(rows), np.float32)
-    reach = (within + 2 * MARGIN) / (1 - RELATIVE_MARGIN)
-    _mean_differences(query, shown, planes, visible, rows, reach, places or query.shape[1], out)
-    return lowered(out)
+    places = query.shape[1]
+    differences = np.empty(BLOCK, np.float32)
+    for n in range(len(rows)):
+        L, a, b = planes[rows[n], 0], planes[rows[n], 1], planes[rows[n], 2]
+        both, code = visible[rows[n]], codes[rows[n]]
+        first = 0
+        while first < places and sums[n] <= most[n]:
+            for i in range(BLOCK):
+                at = first + i
+                differences[i] = _difference(query[0, at], query[1, at], query[2, at], L[at], a[at], b[at])
+            least, known = 0.0, 0.0
+            for i in range(BLOCK):
+                counts = both[first + i] & shown[first + i]
+                least += counts * max(differences[i] * (1 - RELATIVE_MARGIN) - MARGIN, 0.0)
+                known += bounds[first + i, code[first + i]]
+            sums[n] += max(least - known, 0.0)
+            first += BLOCK

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lib.arrays import FloatArray, RGBAImage
-from lib.color.compiled import compiled
+from lib.color.compiled import compiled, inlined
 from lib.color.rgb_bins import rgb_bins
 from lib.color.spaces import FULL_TURN, hsv_from_srgb
 
@@ -21,6 +21,7 @@ GREY_BELOW = 0.04  # mean saturation × value; a colour cast of a grey photograp
 # Distances are in bins within the search: single precision keeps far more than this.
 _SLACK = 1e-3
 _ANCHOR_STEP = 3  # bins between the fixed ones whose distances give bounds
+_ZERO = np.float32(0)
 
 
 class Harmony(StrEnum):
@@ -136,10 +137,11 @@ def harmony_distance(
     if is_grey(query):
         return distances
     targets = _targets(np.asarray(query, dtype=np.float64), harmony)
-    apart = np.abs(np.subtract.outer(np.arange(bins), np.arange(0, bins, _ANCHOR_STEP)))
+    # An anchor on the other side of the circle would say the same: the two distances have a constant sum.
+    apart = np.abs(np.subtract.outer(np.arange(0, bins // 2, _ANCHOR_STEP), np.arange(bins)))
     apart = np.minimum(apart, bins - apart)
     limit = within * (bins / 2)
-    _circular_distances(hues, targets, hues @ apart.astype(np.float32), targets @ apart, limit + _SLACK, distances)
+    _circular_distances(hues, targets, apart.astype(np.float32), targets @ apart.T, limit + _SLACK, distances)
     return np.where(distances <= limit + 1e-9, np.minimum(distances / (bins / 2), 1), np.inf)
 
 
@@ -147,21 +149,34 @@ def _targets(query: FloatArray, harmony: Harmony) -> FloatArray:
     """Return the hue distributions that harmonise, (targets, bins): each turn alone, and each mixture of some."""
     step = FULL_TURN / len(query)
     turns = TURNS[harmony]
-    if any(turn % step for turn in turns):
+    if len(query) % 4 or any(turn % step for turn in turns):
         raise ValueError(f"{len(query)} bins cannot be turned by {turns} degrees; use 36, or 12 or 72")
     turned = [np.roll(query, round(turn / step)) / query.sum() for turn in turns]
     mixtures = [some for size in range(1, len(turned) + 1) for some in combinations(turned, size)]
     return np.stack([np.mean(some, axis=0) for some in mixtures])
 
 
+@inlined
+def _mean_distance(hues, apart):  # type: ignore[no-untyped-def]
+    """Return the sum of one row's hues, each times its distance; in four sums, which need not wait for each other."""
+    first, second, third, fourth = _ZERO, _ZERO, _ZERO, _ZERO
+    for i in range(0, len(hues), 4):
+        first += hues[i] * apart[i]
+        second += hues[i + 1] * apart[i + 1]
+        third += hues[i + 2] * apart[i + 2]
+        fourth += hues[i + 3] * apart[i + 3]
+    return first + second + third + fourth
+
+
 @compiled
-def _circular_distances(hues, targets, means, target_means, limit, out):  # type: ignore[no-untyped-def]
+def _circular_distances(hues, targets, apart, target_means, limit, out):  # type: ignore[no-untyped-def]
     """Write the least distance in bins from each of ``hues`` to any of ``targets``, or inf: above ``limit``, or grey.
 
-    ``means`` holds the sums of each row's hues, weighted by their distance to each anchor.
+    ``apart`` (anchors, bins) holds how far each bin is from each anchor, ``target_means`` (targets, anchors) the sums
+    of each target, weighted by that.
     """
-    bins = hues.shape[1]
-    gap, ordered = np.empty(bins), np.empty(bins)
+    anchors, bins = apart.shape
+    gap, ordered, bounds = np.empty(bins), np.empty(bins), np.empty(len(targets))
     for n in range(len(out)):
         colorful = 0.0
         for i in range(bins):
@@ -169,12 +184,18 @@ def _circular_distances(hues, targets, means, target_means, limit, out):  # type
         out[n] = np.inf
         if colorful < GREY_BELOW:
             continue
+        bounds[:] = 0
+        k, nearest = 0, 0.0
+        while k < anchors and nearest - _SLACK <= limit:
+            mean = _mean_distance(hues[n], apart[k]) / colorful
+            nearest = np.inf
+            for t in range(len(targets)):
+                bounds[t] = max(bounds[t], abs(mean - target_means[t, k]))
+                nearest = min(nearest, bounds[t])
+            k += 1
         least = np.inf
         for t in range(len(targets)):
-            bound = 0.0
-            for i in range(means.shape[1]):
-                bound = max(bound, abs(means[n, i] / colorful - target_means[t, i]))
-            if bound - _SLACK > min(limit, least):
+            if bounds[t] - _SLACK > min(limit, least):
                 continue
             total = 0.0
             for i in range(bins):

@@ -17,6 +17,9 @@ HARMONY_SHARE = 0.6  # of all places, the predecessor's rule
 STEPS = 182  # to a degree: a whole turn fits into 16 bits beside the two codes below
 TURN = 360 * STEPS
 GREY, HIDDEN = 65_534, 65_535
+BLOCK = 64  # places that are counted before it is looked at whether enough can still match
+ROUNDING = 1e-6
+_GREY, _HIDDEN, _WRAP = np.uint16(GREY), np.uint16(HIDDEN), np.uint16(65_536 - TURN)
 
 HueCodes = NDArray[np.uint16]  # (..., places): hue in steps, GREY, or HIDDEN
 
@@ -44,7 +47,12 @@ _PAINT_CODES[:TURN] = np.rint(ryb_from_hsv_hue(np.arange(TURN) / STEPS) * STEPS)
 
 
 def harmony_share(
-    query: HueCodes, stack: HueCodes, harmony: Harmony = Harmony.complementary, *, tolerance: float
+    query: HueCodes,
+    stack: HueCodes,
+    harmony: Harmony = Harmony.complementary,
+    *,
+    tolerance: float,
+    at_least: float = 0.0,
 ) -> FloatArray:
     """Return the share of places whose hue is in harmony with the query's at the same place.
 
@@ -54,33 +62,54 @@ def harmony_share(
     stack : uint16, shape (N, places)
     tolerance : float
         Degrees that a hue may be off the query's, turned by one of the harmony's angles.
+    at_least : float
+        What is below this share need not be known.
 
     Returns
     -------
     ndarray of float64, shape (N,)
         In [0, 1], over the places visible in both; a picture matches from `HARMONY_SHARE` on. A place that is grey in
-        either has no hue and does not match, but counts. -1 where too few places are visible in both to say anything.
+        either has no hue and does not match, but counts. -1 where too few places are visible in both to say anything,
+        and for some below ``at_least``.
     """
-    turns = np.array([turn * STEPS % TURN for turn in TURNS[harmony]], dtype=np.int32)
+    reach = int(tolerance * STEPS)
+    turns = np.array([turn * STEPS for turn in TURNS[harmony]])
+    # A hue fits where it is at most twice the reach ahead of the first hue that does.
+    first = ((query.astype(np.int64) + turns[:, None] - reach) % TURN).astype(np.uint16)
+    width = np.uint16(min(2 * reach, TURN))
+    has_hue, shown = (query < GREY).astype(np.uint8), (query != HIDDEN).astype(np.uint8)
     out = np.empty(len(stack))
-    needed = MIN_OVERLAP * np.count_nonzero(query != HIDDEN)
-    _shares(query.astype(np.int32), stack, turns, int(tolerance * STEPS), needed, out)
+    needed = MIN_OVERLAP * np.count_nonzero(shown)
+    _shares(first, width, has_hue, shown, stack, needed, at_least, out)
     return out
 
 
 @compiled
-def _shares(query, stack, turns, reach, needed, out):  # type: ignore[no-untyped-def]
-    places = query.shape[0]
+def _shares(first, width, has_hue, shown, stack, needed, at_least, out):  # type: ignore[no-untyped-def]
+    turns, places = first.shape
+    fits, both = np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.uint8)
     for n in range(len(out)):
-        common = matching = 0
-        for i in range(places):
-            hue, wanted = np.int32(stack[n, i]), query[i]
-            both = hue != HIDDEN and wanted != HIDDEN
-            fits = False
-            for turn in turns:
-                arc = abs(hue - wanted - turn)
-                arc = arc - TURN if arc >= TURN else arc
-                fits = fits or min(arc, TURN - arc) <= reach
-            common += both
-            matching += both and fits and hue != GREY and wanted != GREY
-        out[n] = matching / common if common > 0 and common >= needed else -1.0
+        common = matching = start = 0
+        hopeless = False
+        while start < places and not hopeless:
+            end = min(start + BLOCK, places)
+            # Numbers of 16 and 8 bits throughout, so that many fit into a vector.
+            hues, size = stack[n, start:end], end - start
+            fits[:] = 0
+            for turn in range(turns):
+                begin = first[turn, start:end]
+                for i in range(size):
+                    ahead = np.uint16(hues[i] - begin[i])
+                    ahead = np.uint16(ahead - _WRAP) if hues[i] < begin[i] else ahead
+                    fits[i] |= np.uint8(ahead <= width)
+            for i in range(size):
+                both[i] = shown[start + i] & np.uint8(hues[i] != _HIDDEN)
+                fits[i] &= has_hue[start + i] & np.uint8(hues[i] < _GREY)
+            for i in range(size):
+                common += both[i]
+                matching += fits[i]
+            # Should all that is left be visible and fit:
+            left = places - end
+            hopeless = matching + left < at_least * (common + left) - ROUNDING
+            start = end
+        out[n] = matching / common if common > 0 and common >= needed and not hopeless else -1.0

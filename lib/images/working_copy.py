@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lib.arrays import RGBAImage
+from lib.color.compiled import compiled
 from lib.errors import UndecodableImage
 
 LONG_SIDE_PX = 1024
@@ -75,15 +76,89 @@ def read_working_copy(data: bytes) -> RGBAImage:
     """
     if not data.startswith(_MAGIC):
         return _read_webp(data)
+    return _summed(*_decompressed(data))
+
+
+def read_reduced(data: bytes, least_px: int) -> RGBAImage:
+    """Return the pixels of a working copy made smaller by a whole factor: uint8 (H, W, 4).
+
+    Each pixel is the mean of a block of some, weighted by alpha; the blocks cover the picture. The long side is at
+    least ``least_px``, if the working copy's is. Raises as `read_working_copy`.
+    """
+    if not data.startswith(_MAGIC):
+        return _read_webp(data)
+    differences, opaque = _decompressed(data)
+    height, width = differences.shape
+    factor = max(height, width) // least_px
+    if factor <= 1:
+        return _summed(differences, opaque)
+    rows, columns = max(1, height // factor), max(1, width // factor)
+    reduced = np.empty((rows, columns, 4), np.uint8)
+    _mean_blocks(differences, opaque, _borders(height, rows), _borders(width, columns), reduced)
+    return reduced
+
+
+def _decompressed(data: bytes) -> tuple[NDArray[np.uint32], bool]:
+    """Return the differences between neighbouring pixels (H, W), and whether all are opaque."""
     try:
         _, width, height, opaque = _HEADER.unpack_from(data)
         raw = zstandard.ZstdDecompressor().decompress(memoryview(data)[_HEADER.size :])
     except (struct.error, zstandard.ZstdError) as error:
         raise UndecodableImage("corrupt", f"a damaged working copy: {error}") from error
-    pixels = np.cumsum(np.frombuffer(raw, dtype="<u4"), dtype=np.uint32)
+    return np.frombuffer(raw, dtype="<u4").astype(np.uint32, copy=False).reshape(height, width), opaque
+
+
+def _summed(differences: NDArray[np.uint32], opaque: bool) -> RGBAImage:
+    pixels = np.cumsum(differences.reshape(-1), dtype=np.uint32)
     if opaque:
         pixels |= _ALPHA_BITS
-    return _unpacked(pixels).reshape(height, width, 4)
+    return _unpacked(pixels).reshape(*differences.shape, 4)
+
+
+def _borders(pixels: int, blocks: int) -> NDArray[np.intp]:
+    """Return where each of some nearly equal blocks begins, with the end added."""
+    return (np.arange(blocks + 1) * pixels) // blocks
+
+
+@compiled
+def _mean_blocks(differences, opaque, row_borders, column_borders, out):  # type: ignore[no-untyped-def]
+    rows, columns = out.shape[:2]
+    sums = np.empty((columns, 4), np.int64)  # of red, green and blue times alpha, and of alpha
+    pixel = np.uint32(0)
+    for row in range(rows):
+        sums[:] = 0
+        first, last = row_borders[row], row_borders[row + 1]
+        for y in range(first, last):
+            for column in range(columns):
+                red = green = blue = covered = np.int64(0)
+                start, end = column_borders[column], column_borders[column + 1]
+                if opaque:
+                    for x in range(start, end):
+                        pixel = np.uint32(pixel + differences[y, x])
+                        color = np.int64(pixel)
+                        red += color & 255
+                        green += (color >> 8) & 255
+                        blue += (color >> 16) & 255
+                    covered = end - start
+                else:
+                    for x in range(start, end):
+                        pixel = np.uint32(pixel + differences[y, x])
+                        color = np.int64(pixel)
+                        alpha = color >> 24
+                        red += alpha * (color & 255)
+                        green += alpha * ((color >> 8) & 255)
+                        blue += alpha * ((color >> 16) & 255)
+                        covered += alpha
+                sums[column, 0] += red
+                sums[column, 1] += green
+                sums[column, 2] += blue
+                sums[column, 3] += covered
+        for column in range(columns):
+            covered = sums[column, 3]
+            area = (last - first) * (column_borders[column + 1] - column_borders[column])
+            for channel in range(3):
+                out[row, column, channel] = (sums[column, channel] + covered // 2) // max(covered, 1)
+            out[row, column, 3] = _OPAQUE if opaque else (covered + area // 2) // area
 
 
 def _packed(rgba: RGBAImage) -> NDArray[np.uint32]:

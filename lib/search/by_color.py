@@ -135,7 +135,7 @@ def harmonious_by_layout(
     if wheel is Wheel.ryb:
         wanted, codes = on_paint_wheel(wanted), on_paint_wheel(codes)
     degrees = TOLERANCE[harmony] if tolerance is None else tolerance
-    shares = harmony_share(wanted, codes, harmony, tolerance=degrees)[colors.rows]
+    shares = harmony_share(wanted, codes, harmony, tolerance=degrees, at_least=HARMONY_SHARE)[colors.rows]
     distances = np.where(shares >= 0, 1 - shares, np.inf)
     return _page(colors, _ranked(colors, distances, replace(window, within=1 - HARMONY_SHARE + _ROUNDING)))
 

@@ -40,7 +40,9 @@ _COLUMNS: Mapping[str, tuple[Any, tuple[int, ...]]] = {
 _LAYOUT_COLUMNS: Mapping[str, tuple[Any, tuple[int, ...]]] = {
     "planes": (np.float32, (3, PLACES)),
     "visible": (np.uint8, (PLACES,)),
-    "codes": (np.uint16, (PLACES,)),
+    "visible_bits": (np.uint32, (PLACES // 32,)),
+    "color_codes": (np.uint8, (PLACES,)),
+    "hue_codes": (np.uint16, (PLACES,)),
 }
 
 
@@ -180,7 +182,9 @@ class _State:
             new: dict[str, NDArray[Any]] = {
                 "planes": stack.planes,
                 "visible": stack.visible,
-                "codes": hue_codes(layouts[known]),
+                "visible_bits": stack.visible_bits,
+                "color_codes": stack.codes,
+                "hue_codes": hue_codes(layouts[known]),
             }
             self._layouts.write(rows, new)
         self.snapshot = self._with_rows(self.snapshot)
@@ -238,7 +242,10 @@ class _State:
         layouts = None
         if self._layouts is not None and len(self._layouts) == len(self._columns):
             of_layouts = self._layouts.views()
-            layouts = LayoutColumns(LayoutStack(of_layouts["planes"], of_layouts["visible"]), of_layouts["codes"])
+            stack = LayoutStack(
+                of_layouts["planes"], of_layouts["visible"], of_layouts["visible_bits"], of_layouts["color_codes"]
+            )
+            layouts = LayoutColumns(stack, of_layouts["hue_codes"])
         columns: dict[str, Any] = self._columns.views()
         return replace(snapshot, rows=np.flatnonzero(self._alive), layouts=layouts, **columns)
 

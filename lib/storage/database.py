@@ -14,12 +14,14 @@ from alembic import command
 from alembic.config import Config
 from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from lib.errors import ConfigurationError, DatabaseUnavailable, DatabaseUnsuitable, TransactionConflict
+from lib.errors import Busy, ConfigurationError, DatabaseUnavailable, DatabaseUnsuitable, TransactionConflict
 from lib.settings import Settings
 from lib.storage.embedded import EmbeddedServer
 
+CONNECTIONS, WAIT_S = 15, 10.0
 MINIMUM_PGVECTOR = (0, 8, 4)
 MIGRATION_LOCK = 0x5669_7472_696E_6501
 LIBRARY_DATABASE = "vitrine"
@@ -37,21 +39,29 @@ class DatabaseUrls:
 class Database:
     """The library's database: a pool of connections and the sessions made from it."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
-        """Open lazily: no connection is made before the first session. ``url`` uses ``postgresql+psycopg``."""
+    def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
+        """Open lazily: no connection is made before the first session. ``url`` uses ``postgresql+psycopg``.
+
+        At most so many ``connections`` are open at a time; a third of them stays open.
+        """
+        kept = max(1, connections // 3)
         # pre_ping: a server that was restarted costs one reconnect, not one failed request.
-        self.engine = sa.create_engine(url, pool_size=pool_size, max_overflow=10, pool_pre_ping=True)
+        self.engine = sa.create_engine(
+            url, pool_size=kept, max_overflow=connections - kept, pool_timeout=WAIT_S, pool_pre_ping=True
+        )
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """Yield a session; roll back what was not committed.
 
-        Raises DatabaseUnavailable when no server answers, and TransactionConflict when two transactions waited for
-        each other and this one had to give way.
+        Raises DatabaseUnavailable when no server answers, TransactionConflict when two transactions waited for each
+        other and this one had to give way, and Busy when no connection becomes free in time.
         """
         try:
             with Session(self.engine, expire_on_commit=False) as session:
                 yield session
+        except PoolTimeout as error:
+            raise Busy("every connection to the database is in use") from error
         except OperationalError as error:
             if isinstance(error.orig, DeadlockDetected):
                 raise TransactionConflict(_first_line(error)) from error

@@ -185,5 +185,5 @@ def scrapped_image(session: Session, img_path: str) -> dict[str, Any]:
 def live_object_hashes(session: Session) -> set[str]:
     """Return the hash of every object that a row names, cleared images included (they can come back)."""
     from_images = sa.select(Image.sha256).union(sa.select(Image.working_copy_sha256))
-    masks = sa.text("SELECT mask_sha256 FROM cutouts")
-    return set(session.scalars(from_images)) | set(session.scalars(masks))
+    made = sa.text("SELECT mask_sha256 FROM cutouts UNION SELECT object_sha256 FROM merges")
+    return set(session.scalars(from_images)) | set(session.scalars(made))

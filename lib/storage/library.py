@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lib.models.registry import ModelSpec, model_specs
 from lib.settings import Profile, Settings
 from lib.storage import models
-from lib.storage.database import Database, DatabaseUrls, database_urls, prepare
+from lib.storage.database import CONNECTIONS, Database, DatabaseUrls, database_urls, prepare
 from lib.storage.objects import ObjectStore
 
 NEW_LIBRARY_LOCK = 0x5669_7472_696E_6504
@@ -26,8 +26,10 @@ class Library:
 
 
 @contextmanager
-def open_library(settings: Settings) -> Iterator[Library]:
+def open_library(settings: Settings, *, connections: int = CONNECTIONS) -> Iterator[Library]:
     """Yield the library of ``settings``, its schema current; a new one gets the models of ``settings.profile``.
+
+    ``connections`` is how many this process may have open to the database at a time.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def open_library(settings: Settings) -> Iterator[Library]:
     settings.home_path.mkdir(parents=True, exist_ok=True)
     with database_urls(settings) as urls:
         prepare(urls.library)
-        database = Database(urls.library)
+        database = Database(urls.library, connections=connections)
         try:
             use_profile_if_new(database, settings.profile)
             yield Library(settings, database, ObjectStore(settings.home_path), urls)

@@ -353,6 +353,23 @@ class JobRequest(Base):
     launched_at: Mapped[datetime | None]
 
 
+class Merge(Base):
+    """Two images blended into one that somebody kept. ``how`` is what was asked for, ``object_sha256`` the picture."""
+
+    __tablename__ = "merges"
+    __table_args__ = (Index(None, "image_a"), Index(None, "image_b"))
+
+    id: Mapped[int] = row_id()
+    image_a: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
+    image_b: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
+    how: Mapped[dict[str, Any]]
+    format: Mapped[str]
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    object_sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = now()
+
+
 class DuplicateDecision(Base):
     """Two images that look like copies of one picture and were said not to be."""
 

@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, Response
 from PIL import Image as Pillow
 from sqlalchemy.orm import Session
 
-from lib.errors import NotComputedYet, ObjectMissing
+from lib.errors import NotComputedYet
 from lib.images.background import apply_mask
 from lib.images.collage import encode_png
 from lib.images.encoding import PictureFormat, encode
@@ -25,6 +25,7 @@ from query_api.negotiation import preferred
 from query_api.schemas.images import CutoutInfo, CutoutRecord, ImageLinks
 from query_api.schemas.requests import OnePath
 from query_api.service import Service
+from query_api.stored_files import FILE_HEADERS, has_it_already, stored_file
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 MEDIA_TYPES = {
@@ -38,12 +39,6 @@ MEDIA_TYPES = {
 }
 SMALLEST_PX, LARGEST_PX = 32, 1024
 THUMBNAIL_QUALITY = 82
-# What is stored came from strangers: whatever a browser takes it for, it may run nothing.
-FILE_HEADERS = {
-    "Cache-Control": "private, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-}
 CHANGEABLE_HEADERS = {**FILE_HEADERS, "Cache-Control": "private, no-cache"}  # another model may make another mask
 TRANSPARENT_PICTURES: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}, "image/webp": {}}}}
 
@@ -52,19 +47,8 @@ TRANSPARENT_PICTURES: dict[int | str, dict[str, Any]] = {200: {"content": {"imag
 def original_file(image_id: ImageId, request: Request, service: ServiceDep, session: SessionDep) -> Response:
     """Return the bytes that were scraped, unchanged."""
     image = image_by_id(session, image_id)
-    headers = {**FILE_HEADERS, "ETag": f'"{image.sha256}"'}
-    if _has_it_already(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    path = service.objects.path(image.sha256)
-    if not path.exists():
-        raise ObjectMissing(f"object {image.sha256} of image {image_id} is missing")
-    return FileResponse(
-        path,
-        media_type=MEDIA_TYPES[image.format],
-        headers=headers,
-        filename=image.img_name,
-        content_disposition_type="inline",
-    )
+    media_type = MEDIA_TYPES[image.format]
+    return stored_file(request, service.objects, image.sha256, media_type=media_type, name=image.img_name)
 
 
 @router.get("/{image_id}/thumbnail", response_class=Response)
@@ -80,7 +64,7 @@ def thumbnail(
     side = min(max(w, SMALLEST_PX), LARGEST_PX)
     headers = {**FILE_HEADERS, "ETag": f'"{image.working_copy_sha256}-{side}"'}
     session.close()
-    if _has_it_already(request, headers["ETag"]):
+    if has_it_already(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(_thumbnail(service, image, side), media_type="image/webp", headers=headers)
 
@@ -107,7 +91,7 @@ def cutout(
     version = f"{image.working_copy_sha256[:32]}-{found.mask_sha256[:32]}-{chosen}"
     headers = {**CHANGEABLE_HEADERS, "ETag": f'"{version}"', "Vary": "Accept"}
     session.close()
-    if _has_it_already(request, headers["ETag"]):
+    if has_it_already(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     picture = encode(compared_picture(service.objects, image, found), chosen)
     return Response(picture, media_type=chosen.media_type, headers=headers)
@@ -120,7 +104,7 @@ def mask(image_id: ImageId, request: Request, service: ServiceDep, session: Sess
     found = _stored_cutout(session, image_id)
     headers = {**CHANGEABLE_HEADERS, "ETag": f'"{found.mask_sha256}"'}
     session.close()
-    if _has_it_already(request, headers["ETag"]):
+    if has_it_already(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(service.objects.read(found.mask_sha256), media_type="image/png", headers=headers)
 
@@ -157,9 +141,3 @@ def _cutout_answer(service: Service, session: Session, image: Image, *, as_json:
     whole = service.decoder.decode_full(service.objects.path(image.sha256))
     png = encode_png(apply_mask(whole, service.read_mask(made.mask_sha256)))
     return Response(png, media_type="image/png", headers={"Vary": "Accept"})
-
-
-def _has_it_already(request: Request, etag: str) -> bool:
-    """Return whether ``If-None-Match`` names this version (RFC 9110, 13.1.2: weak comparison)."""
-    given = request.headers.get("if-none-match", "")
-    return any(tag.strip().removeprefix("W/") in (etag, "*") for tag in given.split(","))

@@ -1,5 +1,6 @@
 """What a merge is asked for: two images, where one passes into the other, over how many levels."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import UploadFile
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.images.blending import MAX_LEVELS
 from lib.images.encoding import PictureFormat
+from lib.storage.tables import Merge
 from query_api.cursors import MAX_ID
 from query_api.dependencies import ImgPath
 
@@ -63,7 +65,7 @@ def _named_once(which: int) -> dict[str, Any]:
         others = {other: {"type": "null"} for other in names if other != name}
         return {"required": [name], "properties": {name: {"type": type_}, **others}}
 
-    return {"oneOf": [given(name, type_) for name, type_ in names.items()]}
+    return {"anyOf": [given(name, type_) for name, type_ in names.items()]}
 
 
 class TwoImages(BaseModel):
@@ -105,6 +107,42 @@ class MergeRequest(TwoImages):
     )
 
     mask: MaskChoice = Field(default_factory=lambda: LEFT_RIGHT)
+
+
+class MergeRecord(BaseModel):
+    """A merge that was kept."""
+
+    id: int
+    image_id_1: int
+    image_id_2: int
+    how: dict[str, Any] = Field(description="The mask and the number of levels that were asked for.")
+    format: PictureFormat
+    width_px: int
+    height_px: int
+    created_at: datetime
+    file: str = Field(description="Where the picture is.", examples=["/v1/merges/3/file"])
+
+    @classmethod
+    def of(cls, merge: Merge) -> Self:
+        """Return a row as it is told."""
+        return cls(
+            id=merge.id,
+            image_id_1=merge.image_a,
+            image_id_2=merge.image_b,
+            how=merge.how,
+            format=PictureFormat(merge.format),
+            width_px=merge.width_px,
+            height_px=merge.height_px,
+            created_at=merge.created_at,
+            file=f"/v1/merges/{merge.id}/file",
+        )
+
+
+class MergePage(BaseModel):
+    """One page of merges, newest first."""
+
+    items: list[MergeRecord]
+    next: str | None = Field(description="Pass as `cursor` for the page after; null on the last one.")
 
 
 class DrawnMerge(TwoImages):

@@ -270,6 +270,7 @@ class MixedSearchAnswer(BaseModel):
     next: str | None = Field(description="Pass as `cursor` for the page after; null on the last one.")
 
 
+# FastAPI leaves nulls out of the description, so the example has none.
 EXAMPLE_ANSWER: dict[str, Any] = {
     "parts": {
         "meaning": {
@@ -279,8 +280,8 @@ EXAMPLE_ANSWER: dict[str, Any] = {
             "share": 1.0,
         }
     },
-    "exact": True,
-    "search_recall": None,
+    "exact": False,
+    "search_recall": 0.998,
     "language_unsupported": False,
     "unsupported_texts": [],
     "no_good_match": False,
@@ -293,13 +294,14 @@ EXAMPLE_ANSWER: dict[str, Any] = {
             "distance": 0.447882,
             "relevance": 0.9926,
             "weak": False,
-            "parts": {"meaning": {"distance": 0.447882, "relevance": 0.9926, "weak": False, "terms": None}},
+            "parts": {"meaning": {"distance": 0.447882, "relevance": 0.9926, "weak": False, "terms": [0.447882]}},
             "links": {
                 "file": "/v1/images/4/file",
                 "thumbnail": "/v1/images/4/thumbnail",
                 "cutout": "/v1/images/4/cutout",
+                "mask": "/v1/images/4/mask",
             },
         }
     ],
-    "next": None,
+    "next": "WzAuNDQ3ODgyLCA0XQ",
 }

@@ -209,7 +209,7 @@ def _judge(proof: Proof, name: str, product: Product, outcome: Outcome) -> bool:
     for victim, kills in outcome.kills.items():
         report(proof, f"kill -9 of {victim} (up): {SAME}", [*wrong, *others], kills)
         report(proof, DRAINS, drained, kills)
-    return not wrong and not outcome.troubles
+    return not wrong and not others  # a slow queue leaves no fault behind
 
 
 def kills_of_runs(proof: Proof, tries: int, kills_per_library: int = 4) -> None:

@@ -43,6 +43,7 @@ WRITE = {
     "POST /v1/images/{image_id}/cutout",
     "POST /v1/images/{image_id}/restore",
     "DELETE /v1/images/{image_id}",
+    "DELETE /v1/merges/{merge_id}",
     "POST /v1/duplicates/decisions",
     "POST /v1/jobs/{job}",
     "POST /v1/requests/{request_id}/cancel",
@@ -103,7 +104,7 @@ def operations(client: httpx.Client, headers: dict[str, str]) -> set[str]:
 def ask(client: httpx.Client, operation: str, headers: dict[str, str] | None = None) -> httpx.Response:
     """Send a request to a route, without a body, with something in place of its parameters."""
     method, path = operation.split(" ")
-    for name in ("image_id", "run_id", "request_id", "spec_id", "role", "name", "job"):
+    for name in ("image_id", "merge_id", "run_id", "request_id", "spec_id", "role", "name", "job"):
         path = path.replace(f"{{{name}}}", "1")
     assert "{" not in path, path
     return client.request(method, path, headers=headers)

@@ -141,7 +141,7 @@ def test_the_subject_and_its_mask_are_fetched(vitrine: Vitrine, ids: dict[str, i
     whole = vitrine.images.full_cutout(transparent.id).image()
     assert (whole.size, whole.mode) == ((transparent.width_px, transparent.height_px), "RGBA")
     assert vitrine.images.make_cutout(transparent.id).coverage == pytest.approx(
-        vitrine.images.describe(transparent.id).cutout.coverage  # type: ignore[union-attr]
+        vitrine.images.describe(transparent.id).cutout.coverage
     )
 
 
@@ -164,8 +164,8 @@ def test_a_picture_is_uploaded_however_it_is_held(vitrine: Vitrine, kind: str) -
     path = PICTURES / "dog.png"
     with PillowImage.open(path) as image:
         held = {"path": path, "text": str(path), "bytes": path.read_bytes(), "image": image}[kind]
-        assert vitrine.search.by_look(held, limit=1).results[0].img_name == "dog.png"  # type: ignore[arg-type]
-        assert vitrine.search.by(uploads={"mine": held}, limit=1).results[0].img_name == "dog.png"  # type: ignore[dict-item]
+        assert vitrine.search.by_look(held, limit=1).results[0].img_name == "dog.png"
+        assert vitrine.search.by(uploads={"mine": held}, limit=1).results[0].img_name == "dog.png"
 
 
 def test_an_upload_is_weighted_by_the_term_that_names_it(vitrine: Vitrine, ids: dict[str, int]) -> None:
@@ -232,6 +232,20 @@ def test_a_drawn_mask_chooses_the_first_where_it_is_white(vitrine: Vitrine, ids:
     white = PillowImage.new("L", (8, 8), 255)
     merged = vitrine.merges.merge_by_drawing(ids["red.png"], ids["blue.png"], mask=white, levels=0).image()
     assert merged.convert("RGB").getpixel((80, 60)) == (0xD0, 0x20, 0x20)
+
+
+def test_a_merge_is_kept_listed_and_forgotten(vitrine: Vitrine, ids: dict[str, int]) -> None:
+    pair = {"image_id_1": ids["red.png"], "image_id_2": ids["blue.png"]}
+    white = PillowImage.new("L", (8, 8), 255)
+    kept = [vitrine.merges.keep_images(**pair, levels=0), vitrine.merges.keep_drawn(**pair, mask=white, format="webp")]
+    listed = [merge.id for merge in vitrine.merges.all(limit=1)]
+    assert listed[:2] == [kept[1].id, kept[0].id]
+    assert vitrine.merges.describe(kept[0].id) == kept[0]
+    assert [vitrine.merges.file(merge.id).image().format for merge in kept] == ["PNG", "WEBP"]
+    for merge in kept:
+        vitrine.merges.remove(merge.id)
+    with pytest.raises(NotFound):
+        vitrine.merges.file(kept[0].id).read()
 
 
 def test_a_deleted_image_is_gone_until_it_is_restored(vitrine: Vitrine, ids: dict[str, int]) -> None:

@@ -11,6 +11,7 @@ from typing_extensions import TypeAliasType
 
 import lib.client.models
 from lib.client import Vitrine, VitrineProblem, problems, running_jobs
+from lib.client.groups.merges import Merges
 from lib.client.groups.search import MixedQuery, Search
 from lib.client.models import Site
 from lib.client.operations import Described, Group
@@ -22,7 +23,13 @@ from query_api.openapi import every_problem, example_of
 from query_api.routes import requests as served_requests
 
 DESCRIBED: dict[str, Any] = create_app(Settings()).openapi()
+# Whether a merge is kept is another method, since its answer is another: (operation, parameter) by who sends it.
+CHOSEN_BY_METHOD = {
+    ("merges_merge_images", "save"): Merges.keep_images,
+    ("merges_merge_by_drawing", "save"): Merges.keep_drawn,
+}
 EXAMPLES: dict[str, Any] = {
+    "merge_id": 3,
     "image_id": 7,
     "request_id": "00000000-0000-0000-0000-000000000000",
     "job": "scrape",
@@ -92,6 +99,7 @@ def inputs(operation: Operation, taken: set[str]) -> dict[str, tuple[dict[str, A
         parameter["name"].replace("-", "_"): (parameter["schema"], parameter["required"])
         for parameter in operation["described"].get("parameters", [])
         if (parameter["in"], parameter["name"]) != ("header", "accept")  # the client knows what it can read
+        and (operation["described"]["operationId"], parameter["name"]) not in CHOSEN_BY_METHOD
     }
     bodies = operation["described"].get("requestBody", {}).get("content", {})
     for kind, body in bodies.items():
@@ -162,6 +170,16 @@ def test_a_method_asks_for_its_operation_and_reads_its_answer(operation_id: str)
     if "$ref" in answered:
         kind = get_args(get_type_hints(method.build)["return"])[0]
         assert kind is getattr(lib.client.models, answered["$ref"].rpartition("/")[2])
+
+
+@pytest.mark.parametrize(("left_out", "method"), CHOSEN_BY_METHOD.items())
+def test_what_a_method_leaves_out_is_sent_by_another(left_out: tuple[str, str], method: Described[..., Any]) -> None:
+    operation_id, name = left_out
+    (query,) = get_args(inspect.signature(method.build).parameters["merge"].annotation)
+    assert set(get_type_hints(query)) == set(parameters(METHODS[operation_id][1]))
+    request = method.build(None, image_id_1=1, image_id_2=2, mask=b"picture" if "drawing" in operation_id else None)
+    assert (request.path, request.query) == (OPERATIONS[operation_id]["path"], {name: True})
+    assert not request.repeatable
 
 
 def test_a_search_takes_the_same_however_its_results_are_wanted() -> None:

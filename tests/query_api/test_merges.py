@@ -1,6 +1,7 @@
 """Merges over the API: masks, sizes, kinds of files, formats of the answer, and what is refused."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from tests.query_api.conftest import Seed, disc, png
+from tests.query_api.conftest import Seed, disc, library_settings, png, running_api, wait_for
+from tests.query_api.fake_dagster import FakeDagster
 
+OPEN_TIMEOUT_S = 60.0
 RED, BLUE = (208, 32, 32), (32, 64, 208)
 
 
@@ -244,3 +247,52 @@ def test_a_result_that_webp_cannot_hold_is_refused_when_named_and_avoided_when_p
     assert "16383" in problem["detail"]
     reply = api.post("/v1/merges", json=body, headers={"Accept": "image/webp, image/png;q=0.5"})
     assert reply.headers["content-type"] == "image/png"
+
+
+def test_images_over_the_pixel_limit_are_not_merged(
+    seed: Seed, dagster: FakeDagster, two: dict[str, int], tmp_path: Path
+) -> None:
+    """They were taken in when the limit was higher; it is looked at before anything is decoded."""
+    settings = library_settings(seed, dagster.url) | {"VITRINE_MAX_IMAGE_PIXELS": str(320 * 240 - 1)}
+    with running_api(settings, log=tmp_path / "api.log") as api:
+        wait_for(lambda: api.get("/v1/images").is_success, OPEN_TIMEOUT_S)
+        problem = refusal(api, **two)
+        reply = drawn(api, png(PillowImage.new("L", (4, 4), 255)), **two)
+    assert problem["status"] == reply.status_code == 413
+    assert problem["type"].endswith("merge-too-large")
+    assert "320 × 240" in problem["detail"]
+    assert "VITRINE_MAX_IMAGE_PIXELS" in problem["detail"]
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_a_merge_is_kept_listed_and_forgotten(api: httpx.Client, two: dict[str, int]) -> None:
+    asked = {**two, "mask": {"kind": "top_bottom", "position": 0.4}, "format": "webp"}
+    picture = api.post("/v1/merges", json=asked).content
+    kept = api.post("/v1/merges?save=true", json=asked)
+    assert (kept.status_code, kept.headers["location"]) == (201, f"/v1/merges/{kept.json()['id']}")
+    record = api.get(kept.headers["location"]).json()
+    assert record == kept.json()
+    assert record["how"] == {"mask": {"kind": "top_bottom", "position": 0.4, "softness": 0.0}, "levels": None}
+    file = api.get(record["file"])
+    assert (file.content, file.headers["content-type"]) == (picture, "image/webp")
+    assert api.get(record["file"], headers={"If-None-Match": file.headers["etag"]}).status_code == 304
+    assert record in api.get("/v1/merges").json()["items"]
+    assert api.delete(kept.headers["location"]).status_code == 204
+    assert api.get(record["file"]).status_code == api.delete(kept.headers["location"]).status_code == 404
+
+
+def test_a_kept_merge_goes_and_comes_back_with_its_images(api: httpx.Client, two: dict[str, int]) -> None:
+    kept = api.post("/v1/merges?save=true", json=two).json()
+    api.delete(f"/v1/images/{kept['image_id_1']}").raise_for_status()
+    assert api.get(kept["file"]).status_code == 404
+    assert kept not in api.get("/v1/merges").json()["items"]
+    api.post(f"/v1/images/{kept['image_id_1']}/restore").raise_for_status()
+    assert api.get(kept["file"]).is_success
+    api.delete(f"/v1/merges/{kept['id']}").raise_for_status()
+
+
+def test_a_drawn_merge_is_kept_too(api: httpx.Client, two: dict[str, int]) -> None:
+    drawing = {"mask": ("mask.png", png(PillowImage.new("L", (8, 8), 255)))}
+    kept = api.post("/v1/merges/drawn?save=true", data=two, files=drawing)
+    assert (kept.status_code, kept.json()["how"]) == (201, {"mask": {"kind": "drawn"}, "levels": None})
+    api.delete(f"/v1/merges/{kept.json()['id']}").raise_for_status()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.color.harmony import Harmony
+from lib.color.harmony import TURNS, Harmony, hue_distance
 from lib.color.hue_layout import GREY, HIDDEN, STEPS, harmony_share, hue_codes, on_paint_wheel
 from lib.color.layout import color_layout
 from lib.color.spaces import srgb_from_hsv
@@ -50,6 +50,25 @@ def test_nothing_is_said_where_too_few_places_are_common():
     sliver = painted(200)
     sliver[:, 1:, 3] = 0
     assert shares(painted(20), sliver, np.zeros((8, 8, 4), np.uint8)) == [-1, -1]
+
+
+@pytest.mark.parametrize("harmony", list(Harmony))
+def test_shares_are_those_counted_one_by_one(harmony):
+    """And those below what is asked for are left out, or known all the same."""
+    rng = np.random.default_rng(4)
+    stack = rng.integers(0, 360 * STEPS, (60, 256)).astype(np.uint16)
+    stack[rng.random((60, 256)) < 0.2 * rng.random((60, 1))] = HIDDEN
+    stack[rng.random((60, 256)) < 0.2 * rng.random((60, 1))] = GREY
+    stack[40:] = np.where(rng.random((20, 256)) < 0.7, stack[0], stack[40:])
+    expected = []
+    for other in stack:
+        common = (stack[0] != HIDDEN) & (other != HIDDEN)
+        apart = hue_distance(other[:, None] / STEPS, stack[0][:, None] / STEPS + np.array(TURNS[harmony])).min(axis=1)
+        expected.append(((apart <= 40) & (stack[0] < GREY) & (other < GREY))[common].mean())
+    found = harmony_share(stack[0], stack, harmony, tolerance=40)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    few = harmony_share(stack[0], stack, harmony, tolerance=40, at_least=0.6)
+    np.testing.assert_array_equal(np.where(found >= 0.6, found, 0), np.where(few >= 0.6, few, 0))
 
 
 def test_other_harmonies_have_other_angles():

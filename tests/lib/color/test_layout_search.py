@@ -20,7 +20,7 @@ def layouts():
     return made
 
 
-@pytest.mark.parametrize("window", [Window(24), Window(6, (22.0, 100)), Window(9, within=20.0)])
+@pytest.mark.parametrize("window", [Window(24), Window(100), Window(6, (22.0, 100)), Window(9, within=20.0)])
 def test_a_stretch_is_that_of_the_full_ranking(layouts, window):
     ids = np.random.default_rng(2).permutation(800)
     for query in layouts[[0, 7, 300]]:

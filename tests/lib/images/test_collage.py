@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.images.collage import Tile, collage, encode_png
+from lib.images.collage import Tile, collage, encode_png, fitted
 
 ACCENT = (214, 73, 51)
 GREEN = (20, 160, 60)
@@ -22,12 +22,12 @@ def places_of(sheet, color):
     return (ys.min(), xs.min(), ys.max() + 1, xs.max() + 1), len(ys)
 
 
-@pytest.mark.parametrize("count", [0, 1, 4, 5, 24, 100])
-def test_any_number_of_tiles_makes_a_grid_of_five(count):
+@pytest.mark.parametrize(("count", "columns"), [(0, 5), (1, 5), (4, 5), (5, 5), (24, 5), (34, 5), (35, 6), (100, 10)])
+def test_any_number_of_tiles_makes_a_grid_that_fits_a_screen(count, columns):
     sheet = collage(flat((9, 9, 9)), [Tile(flat(GREEN, 8, 8), str(i)) for i in range(count)])
     one_row = collage(flat((9, 9, 9)), []).shape[0]
-    rows = -(-(count + 1) // 5)
-    assert sheet.shape == (one_row + (rows - 1) * (220 + 34 + 16), 1220, 4)
+    rows = -(-(count + 1) // columns)
+    assert sheet.shape == (one_row + (rows - 1) * (220 + 34 + 16), 56 + columns * 236 - 16, 4)
     assert (sheet[..., 3] == 255).all()
 
 
@@ -49,6 +49,22 @@ def test_a_picture_is_never_distorted(height, width):
     assert count == (bottom - top) * (right - left)
     assert max(bottom - top, right - left) == 200
     assert min(bottom - top, right - left) == pytest.approx(200 * min(height, width) / max(height, width), abs=0.5)
+
+
+@pytest.mark.parametrize("alpha", [255, 100])
+def test_a_picture_made_ready_before_looks_the_same(alpha):
+    picture = np.random.default_rng(0).integers(0, 256, (90, 70, 4), dtype=np.uint8)
+    picture[..., 3] = alpha
+    ready = collage("words", [Tile(fitted(picture), "")])
+    np.testing.assert_array_equal(ready, collage("words", [Tile(picture, "")]))
+
+
+def test_a_large_picture_is_scaled_as_finely_as_the_eye_asks():
+    """Against Pillow's Lanczos filter over every pixel."""
+    blurred = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    picture = np.asarray(blurred.resize((1000, 750), Image.Resampling.BICUBIC).convert("RGBA"))
+    exact = np.asarray(Image.fromarray(picture).resize((200, 150), Image.Resampling.LANCZOS)).astype(float)
+    assert 10 * np.log10(255**2 / np.mean((fitted(picture) - exact) ** 2)) > 40
 
 
 def test_transparent_parts_show_a_neutral_ground():
@@ -99,6 +115,14 @@ def test_a_long_label_stays_under_its_tile():
     short = collage("q", [Tile(flat(GREEN), "")])
     columns = np.nonzero((long != short).any(axis=-1))[1]
     assert 28 + 236 + 10 < columns.min() <= columns.max() < 28 + 236 + 220
+
+
+def test_png_leaves_out_an_alpha_channel_that_says_nothing():
+    picture = np.random.default_rng(0).integers(0, 256, (9, 14, 4), dtype=np.uint8)
+    picture[..., 3] = 255
+    with Image.open(io.BytesIO(encode_png(picture))) as image:
+        assert image.mode == "RGB"
+        np.testing.assert_array_equal(np.asarray(image), picture[..., :3])
 
 
 def test_png_keeps_pixels_and_alpha():

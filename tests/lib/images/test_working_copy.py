@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lib.errors import UndecodableImage
-from lib.images.working_copy import make_working_copy, read_working_copy, working_size
+from lib.images.working_copy import make_working_copy, read_reduced, read_working_copy, working_size
 
 
 def noise(height, width, seed=0):
@@ -33,6 +33,30 @@ def test_any_pixels_come_back(height, width, seed, opaque):
     picture = noise(height, width, seed)
     picture[..., 3] |= 255 * opaque
     np.testing.assert_array_equal(read_working_copy(make_working_copy(picture)), picture)
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_a_reduced_copy_holds_the_means_of_squares_weighted_by_alpha(opaque):
+    picture = noise(24, 36)
+    picture[..., 3] |= 255 * opaque
+    picture[:4, :4, 3] = 255 if opaque else 0
+    blocks = picture.reshape(6, 4, 9, 4, 4).transpose(0, 2, 1, 3, 4).reshape(6, 9, 16, 4).astype(float)
+    alpha = blocks[..., 3:]
+    colors = (blocks[..., :3] * alpha).sum(axis=2) / np.maximum(alpha.sum(axis=2), 1)
+    expected = np.concatenate([colors, alpha.mean(axis=2)], axis=-1)
+    reduced = read_reduced(make_working_copy(picture), 9)
+    assert reduced.shape == (6, 9, 4)
+    assert np.abs(reduced - expected).max() <= 0.5
+
+
+@pytest.mark.parametrize(("height", "width", "shape"), [(100, 61, (33, 20)), (1, 90, (1, 30)), (59, 20, (59, 20))])
+def test_a_reduced_copy_covers_the_picture_and_is_no_smaller_than_asked(height, width, shape):
+    picture = np.full((height, width, 4), 255, np.uint8)
+    picture[: height // 2, ..., 0] = 0
+    reduced = read_reduced(make_working_copy(picture), 30)
+    assert reduced.shape == (*shape, 4)
+    assert reduced[..., 0].mean() == pytest.approx(picture[..., 0].mean(), abs=2)
+    assert (reduced[..., 1:] == 255).all()
 
 
 @pytest.mark.parametrize("keep", [4, 12, 60, -1])
