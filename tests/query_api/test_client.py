@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+import re
+import runpy
+import shutil
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +25,7 @@ from lib.client import (
     Vitrine,
 )
 from lib.client.models import Filters, ImageTerm, JobAnswer, LeftRight, Site, TextTerm
-from tests.query_api.conftest import PICTURES, PLAIN, disc, plain
+from tests.query_api.conftest import PICTURES, PLAIN, REPOSITORY, disc, plain
 from tests.query_api.fake_dagster import FakeDagster
 
 T = TypeVar("T")
@@ -357,3 +360,20 @@ def test_jobs_are_watched_waited_for_and_cancelled_asynchronously(url: str, dags
         return seen, again, last.state
 
     assert awaited(url, use) == (["STARTED", "SUCCESS"], ["SUCCESS"], "SUCCESS")
+
+
+def test_the_lines_in_the_guide_do_what_they_say(
+    url: str, dagster: FakeDagster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = (REPOSITORY / "docs" / "guide.md").read_text().partition("## From Python")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PICTURES / "dog.png", "photo.jpg")
+    for block in blocks:
+        here = re.sub(r"Vitrine\([^)]*\)", f'Vitrine("{url}")', block).replace(".show()", ".load()")
+        Path("lines.py").write_text(here)
+        runpy.run_path("lines.py")
+        dagster.reset()
+    assert len(blocks) == 2
+    assert PillowImage.open("dog.png").mode == "RGBA"
+    assert PillowImage.open("merged.png").size > (100, 100)
