@@ -18,6 +18,7 @@ from lib.storage import ledger
 from lib.storage.library import open_library
 
 GRACE_S = 60.0  # from its launch to the lock a run imports its code
+LOOK_AGAIN_S = 1.0  # a run that ends well lets go of its lock just before Dagster hears of it
 log = structlog.get_logger()
 # NOT_STARTED: its launcher died between writing it down and queueing it. QUEUED runs are the daemon's to start.
 OPEN_STATUSES = [
@@ -29,14 +30,21 @@ OPEN_STATUSES = [
 
 
 def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, launched_before: float | None = None) -> list[str]:
-    """Mark as failed each open run that was launched before then and whose lock is free; return their ids.
+    """Mark as failed each open run whose lock is free at two looks; return their ids.
 
-    ``launched_before`` is in seconds since 1970; without it, runs younger than ``GRACE_S`` are spared.
+    A run that has not come as far as its lock is spared if it was launched after ``launched_before``, in seconds since
+    1970; without that, if it is younger than ``GRACE_S``.
     """
     horizon = time.time() - GRACE_S if launched_before is None else launched_before
-    runs = instance.get_runs(dg.RunsFilter(statuses=OPEN_STATUSES))
-    old = [run for run in runs if _launch_time(instance, run.run_id) < horizon]
-    dead = [run for run in old if not ledger.is_running(session, run.run_id)]
+    suspects = [
+        run.run_id
+        for run in _lockless(instance, session)
+        if _launch_time(instance, run.run_id) < horizon or _had_its_lock(instance, run.run_id)
+    ]
+    if not suspects:
+        return []
+    time.sleep(LOOK_AGAIN_S)
+    dead = [run for run in _lockless(instance, session) if run.run_id in suspects]
     for run in dead:
         instance.report_run_failed(
             run, "The process of this run is gone. Its work is kept; a new run goes on from here."
@@ -44,6 +52,17 @@ def end_dead_runs(instance: dg.DagsterInstance, session: Session, *, launched_be
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         log.warning("dead_run_ended", run_id=run.run_id, job=run.job_name)
     return [run.run_id for run in dead]
+
+
+def _lockless(instance: dg.DagsterInstance, session: Session) -> list[dg.DagsterRun]:
+    runs = instance.get_runs(dg.RunsFilter(statuses=OPEN_STATUSES))
+    return [run for run in runs if not ledger.is_running(session, run.run_id)]
+
+
+def _had_its_lock(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Return whether a run has opened the library: from then until its end it holds the lock."""
+    opened = dg.DagsterEventType.RESOURCE_INIT_SUCCESS
+    return bool(instance.get_records_for_run(run_id, of_type=opened, limit=1).records)
 
 
 def _launch_time(instance: dg.DagsterInstance, run_id: str) -> float:

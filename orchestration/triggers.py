@@ -41,9 +41,7 @@ automation = dg.AutomationConditionSensorDefinition(
 
 @dg.sensor(job=jobs.derive, minimum_interval_seconds=30, default_status=RUNNING)
 def pending_work_sensor(context: dg.SensorEvaluationContext, library: LibraryResource) -> dg.RunRequest | dg.SkipReason:
-    """Start a run over all buckets when images lack results and no run is under way; end runs whose process is gone."""
-    with library.library.database.session() as session:
-        end_dead_runs(context.instance, session)
+    """Start a run over all buckets when images lack results and no run is under way."""
     return pending_work(context.instance, library.library)
 
 
@@ -66,7 +64,9 @@ def pending_work(instance: dg.DagsterInstance, library: Library) -> dg.RunReques
 
 @dg.sensor(jobs=jobs.ALL_JOBS, minimum_interval_seconds=10, default_status=RUNNING)
 def scrape_request_sensor(context: dg.SensorEvaluationContext, library: LibraryResource) -> dg.SensorResult:
-    """Launch the jobs that were asked for while Dagster was away, and again those whose run it lost."""
+    """End dead runs; launch what was asked for while Dagster was away, and again what it lost."""
+    with library.library.database.session() as session:
+        end_dead_runs(context.instance, session)
     wanted = unserved_requests(context.instance, library.library, older_than_s=LAUNCH_PATIENCE_S)
     return dg.SensorResult(run_requests=wanted)
 

@@ -1,18 +1,19 @@
 """What starts by itself, and what ends what nobody ended."""
 
+import threading
 import time
 from collections.abc import Iterator
 
 import dagster as dg
 import pytest
-from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.events import EngineEventData, JobFailureData, RunFailureReason
 
 from lib.storage import ledger
 from lib.storage.library import Library
 from lib.storage.requests import add_request, launched_requests, mark_launched, queued_requests
 from orchestration.definitions import defs
 from orchestration.partitions import ALL_BUCKETS_TAGS
-from orchestration.reconcile import end_dead_runs
+from orchestration.reconcile import LOOK_AGAIN_S, end_dead_runs
 from orchestration.triggers import REQUEST_TAG, pending_work, unserved_requests
 from tests.conftest import AddImage
 
@@ -66,6 +67,34 @@ def test_a_young_run_is_given_time_to_import_its_code(instance: dg.DagsterInstan
     instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.STARTED)
     with library.database.session() as session:
         assert end_dead_runs(instance, session) == []
+
+
+def test_a_young_run_that_had_its_lock_and_lost_it_is_ended(instance: dg.DagsterInstance, library: Library) -> None:
+    job = defs.resolve_job_def("derive")
+    dead, alive = (instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED) for _ in range(2))
+    for run in (dead, alive):
+        opened = dg.DagsterEvent(
+            dg.DagsterEventType.RESOURCE_INIT_SUCCESS.value, run.job_name, event_specific_data=EngineEventData()
+        )
+        instance.report_dagster_event(opened, run.run_id)
+    with ledger.running(library.database, alive.run_id), library.database.session() as session:
+        assert end_dead_runs(instance, session) == [dead.run_id]
+
+
+def test_a_run_that_ends_well_between_two_looks_is_left_alone(instance: dg.DagsterInstance, library: Library) -> None:
+    run = instance.create_run_for_job(defs.resolve_job_def("derive"), status=dg.DagsterRunStatus.STARTED)
+    ending = threading.Timer(
+        LOOK_AGAIN_S / 2,
+        lambda: instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name, message="done"), run.run_id
+        ),
+    )
+    ending.start()
+    with library.database.session() as session:
+        assert end_dead_runs(instance, session, launched_before=time.time()) == []
+    ending.join()
+    (now,) = instance.get_runs()
+    assert now.status == dg.DagsterRunStatus.SUCCESS
 
 
 def test_a_request_that_dagster_missed_is_launched_once_and_then_closed(
