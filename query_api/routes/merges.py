@@ -23,6 +23,7 @@ PICTURES: dict[int | str, dict[str, Any]] = {
     200: {"content": {format_.media_type: {} for format_ in PictureFormat}},
     201: {"model": MergeRecord},
 }
+# In paths as `:int`: `drawn` beside it is no id, and has methods of its own.
 MergeId = Annotated[int, Path(ge=1, le=MAX_ID)]
 Save = Annotated[bool, Query(description="Keep the result: 201 with its record, instead of the picture.")]
 Accept = Annotated[str, Header(description="`image/png`, `image/jpeg` or `image/webp`.")]
@@ -79,13 +80,13 @@ def list_all(
     )
 
 
-@router.get("/{merge_id}")
+@router.get("/{merge_id:int}")
 def describe(merge_id: MergeId, session: SessionDep) -> MergeRecord:
     """Say which images a merge is of, and how it was made."""
     return MergeRecord.of(merges.merge_by_id(session, merge_id))
 
 
-@router.get("/{merge_id}/file", response_class=FileResponse)
+@router.get("/{merge_id:int}/file", response_class=FileResponse)
 def file(merge_id: MergeId, request: Request, service: ServiceDep, session: SessionDep) -> Response:
     """Return the picture of a merge."""
     merge = merges.merge_by_id(session, merge_id)
@@ -98,7 +99,7 @@ def file(merge_id: MergeId, request: Request, service: ServiceDep, session: Sess
     )
 
 
-@router.delete("/{merge_id}", status_code=204, response_class=Response)
+@router.delete("/{merge_id:int}", status_code=204, response_class=Response)
 def remove(merge_id: MergeId, session: SessionDep) -> None:
     """Forget a merge."""
     merges.delete_merge(session, merge_id)

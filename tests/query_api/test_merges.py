@@ -296,3 +296,10 @@ def test_a_drawn_merge_is_kept_too(api: httpx.Client, two: dict[str, int]) -> No
     kept = api.post("/v1/merges/drawn?save=true", data=two, files=drawing)
     assert (kept.status_code, kept.json()["how"]) == (201, {"mask": {"kind": "drawn"}, "levels": None})
     api.delete(f"/v1/merges/{kept.json()['id']}").raise_for_status()
+
+
+def test_the_address_of_drawn_merges_is_no_merge(api: httpx.Client) -> None:
+    for method in ("GET", "DELETE", "OPTIONS"):
+        reply = api.request(method, "/v1/merges/drawn")
+        assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+    assert api.get("/v1/merges/1000000").status_code == 404
