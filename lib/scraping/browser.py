@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -40,7 +41,8 @@ LOAD_LIMIT_S = 15.0
 ADVANCE_LIMIT_S = 60.0  # scrolling stops here and what was found counts
 VISIT_LIMIT_S = 120.0  # a page whose scripts never yield is given up here
 SETTLE_LIMIT_S = 10.0
-BROWSERS_PER_PAGE = 3
+# A browser that died is our loss. One that hangs may be, too (a process of its own was killed), or the page's.
+TRIES = {"browser_crashed": 3, "page_hung": 2}
 CRASHED = "crashed"  # Playwright's word when the process that renders a page is gone and the browser lives on
 QUIET_S = (0.1, 0.35)  # before the first look, and before deciding that nothing more comes
 
@@ -90,8 +92,8 @@ class PageBrowser:
         FetchRefused
             Those of :meth:`Fetcher.get` for the page itself, ``robots``, and ``not_a_page`` when it is no HTML.
         FetchFailed
-            Those of :meth:`Fetcher.get`; ``page_failed`` and ``page_hung``, after which the next visit has a new
-            browser; ``browser_crashed`` for a page at which three browsers died.
+            Those of :meth:`Fetcher.get`; ``page_failed``, after which the next visit has a new browser; ``page_hung``
+            for a page at which two browsers came to no end, ``browser_crashed`` for one at which three died.
         ConfigurationError
             If the browser cannot be started.
         """
@@ -127,15 +129,15 @@ class PageBrowser:
         return [meta["content"] for meta in page["metas"] if meta["name"] in addressed]
 
     async def _rendered(self, url: str, site: Site, document: Response) -> tuple[dict[str, Any], Rendering]:
-        """Render a page; a browser that dies meanwhile is our loss, not the page's, so a new one starts over."""
-        for _ in range(BROWSERS_PER_PAGE - 1):
+        """Render a page; where the browser died or hung meanwhile, a new one starts over."""
+        for tried in count(1):
             try:
                 return await self._render_once(url, site, document)
             except FetchFailed as error:
-                if error.reason != "browser_crashed":
+                if tried >= TRIES.get(error.reason, 1):
                     raise
-                log.warning("browser_crashed", url=url, detail=error.detail)
-        return await self._render_once(url, site, document)
+                log.warning("page_tried_again", url=url, reason=error.reason, detail=error.detail)
+        raise AssertionError("the last try returns or raises")
 
     async def _render_once(self, url: str, site: Site, document: Response) -> tuple[dict[str, Any], Rendering]:
         rendering = Rendering(self._fetcher, self._robots, site, document, [document_dependency(url, document)])

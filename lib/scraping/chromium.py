@@ -144,6 +144,8 @@ class Chromium:
 async def _close(context: "BrowserContext") -> None:
     from playwright.async_api import Error
 
-    with suppress(Error):
-        await context.unroute_all(behavior="ignoreErrors")
-        await context.close()
+    # A page whose script never yields keeps its context from closing; what stops the browser ends that, too.
+    with suppress(Error, TimeoutError):
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await context.unroute_all(behavior="ignoreErrors")
+            await context.close()

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from lib.errors import ConfigurationError, FetchFailed, FetchRefused
+from lib.scraping import browser
 from lib.scraping.browser import PageBrowser, PageFindings, unchanged
 from lib.scraping.chromium import Chromium
 from lib.scraping.download import Fetcher
@@ -125,6 +126,14 @@ POSTING = """<script>
 fetch("/graphql", {method: "POST", body: JSON.stringify("/posted.jpg"), headers: {"Content-Type": "application/json"}})
   .then((answer) => answer.json()).then((name) => { const i = new Image(); i.src = name; document.body.append(i); });
 </script><body>"""
+HANGING = "while (true) {}"
+scripts = iter([HANGING])  # and nothing afterwards
+
+
+async def hanging_once(_request: web.Request) -> web.Response:
+    return web.Response(text=next(scripts, ""), content_type="text/javascript")
+
+
 PAGES: dict[str, str | Handler] = {
     "/robots.txt": answer(body=b"User-agent: *\nDisallow: /private/\n"),
     "/scrolling": SCROLLING,
@@ -134,6 +143,10 @@ PAGES: dict[str, str | Handler] = {
     "/load-more-named": LOAD_MORE.replace('id="b"', 'id="b" class="btn show-more"') % "Another box",
     "/kinds": KINDS,
     "/feed": feed,
+    "/hanging-once": '<script src="/hanging-once.js"></script><img src="/after-all.jpg">',
+    "/hanging": '<script src="/hanging.js"></script><img src="/never.jpg">',
+    "/hanging-once.js": hanging_once,
+    "/hanging.js": answer(body=HANGING.encode(), content_type="text/javascript"),
     "/graphql": graphql,
     "/posting": POSTING,
     "/pager": '<a href="?page=2">2</a> <a href="/about">About</a> <a href="/on" rel="next">On</a>',
@@ -330,6 +343,14 @@ def test_a_page_whose_browser_is_killed_is_rendered_by_another(stage, deaths):
 def test_a_page_at_which_three_browsers_died_is_given_up_and_the_next_visit_has_a_new_one(stage):
     with pytest.raises(FetchFailed, match="browser_crashed"):
         stage.runner.run(visit_with_deaths(stage, 3, scroll_limit=1000))
+    assert stage.images("/rooms/one/") == ["/rooms/one/relative.jpg"]
+
+
+def test_a_page_that_hung_is_rendered_by_another_browser(stage, monkeypatch):
+    monkeypatch.setattr(browser, "VISIT_LIMIT_S", 5.0)
+    assert stage.images("/hanging-once") == ["/after-all.jpg"]
+    with pytest.raises(FetchFailed, match="page_hung"):
+        stage.visit("/hanging")
     assert stage.images("/rooms/one/") == ["/rooms/one/relative.jpg"]
 
 
