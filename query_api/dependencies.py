@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, cast
 
 from fastapi import Depends, File, Path, Query, Request, UploadFile
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 from sqlalchemy.orm import Session
 from starlette.datastructures import UploadFile as StarletteUpload
 
@@ -48,10 +48,11 @@ def written_out(moment: object) -> object:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(written_out)]
-ImgPath = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH), AfterValidator(storable)]
+WITHOUT_NUL = Field(json_schema_extra={"pattern": r"^[^\x00]*$"})  # what `storable` refuses, for who reads the schema
+ImgPath = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH), AfterValidator(storable), WITHOUT_NUL]
 QueryText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-AltWords = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ALT), AfterValidator(storable)]
+AltWords = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ALT), AfterValidator(storable), WITHOUT_NUL]
 Format = Literal["PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"]
 ImageId = Annotated[int, Path(ge=1, le=MAX_ID)]
 PageCursor = Annotated[str | None, Query(max_length=MAX_CURSOR, description="`next` of the page before.")]
