@@ -33,12 +33,13 @@ from lib.storage.database import Database, prepare
 from lib.storage.embeddings import put_embedding
 from lib.storage.features import ColorRecord, NewCutout, put_colors, put_cutout
 from lib.storage.objects import ObjectStore
-from lib.storage.tables import Image
+from lib.storage.tables import ClipEmbedding, Image
 from tests.query_api.fake_dagster import FakeDagster
 
 REPOSITORY = Path(__file__).parents[2]
 PICTURES = REPOSITORY / "tests" / "data" / "pictures"
 PLAIN = {"red": "#d02020", "orange": "#e08020", "cyan": "#20c0d0", "blue": "#2040d0", "grey": "#808080"}
+SHARED: list["Seed"] = []  # the library of `seed`, once there is one
 SITE = Site(name="test", start_urls=("https://pictures.example/",))
 READY_TIMEOUT_S = 300.0  # some fifteen seconds on an idle machine
 START_TIMEOUT_S = 60.0  # two seconds on an idle machine
@@ -151,7 +152,20 @@ def seed(server_url: str, decoder: Decoder) -> Iterator[Seed]:
             seed.derive(seed.add(path.name, path.read_bytes()))
         for name, color in PLAIN.items():
             seed.derive(seed.add(f"{name}.png", plain(color)))
+        SHARED.append(seed)
         yield seed
+        SHARED.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Take out, after each file of tests, the pictures that it put into the shared library and never derived."""
+    yield
+    for shared in SHARED:
+        with shared.database.session() as session:
+            seen = sa.select(ClipEmbedding.image_id)
+            session.execute(sa.delete(Image).where(Image.id.not_in(seen)))
+            session.commit()
 
 
 @pytest.fixture(scope="session")
