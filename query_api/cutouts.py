@@ -14,7 +14,8 @@ from lib.images.background import (
     mask_from_alpha,
     subject_box,
 )
-from lib.images.working_copy import read_reduced, read_working_copy
+from lib.images.reduced_copy import read_reduced
+from lib.images.working_copy import read_working_copy
 from lib.models.registry import STAGE_OF_ROLE
 from lib.storage import ledger
 from lib.storage.features import NewCutout, active_cutout, put_cutout

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from lib.arrays import RGBAImage
-from lib.images.working_copy import encode_working_copy, read_reduced
+from lib.images.reduced_copy import read_reduced
+from lib.images.working_copy import encode_working_copy
 
 FONTS = Path(__file__).parent / "fonts"
 

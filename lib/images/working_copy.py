@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lib.arrays import RGBAImage
-from lib.color.compiled import compiled
 from lib.errors import UndecodableImage
 
 LONG_SIDE_PX = 1024
 
-_MAGIC = b"VWC1"
+MAGIC = b"VWC1"
 _HEADER = struct.Struct("<4sII?")  # magic, width, height, whether every pixel is opaque
 # Photographs shrink no further at 2 and 3, which take twice and four times as long.
 _LEVEL = 1
 _COLOR_BITS, _ALPHA_BITS = np.uint32(0x00FFFFFF), np.uint32(0xFF000000)
-_OPAQUE = 255
+OPAQUE = 255
 
 
 def working_size(width_px: int, height_px: int) -> tuple[int, int]:
@@ -60,12 +59,12 @@ def encode_working_copy(rgba: RGBAImage) -> bytes:
     Colours under transparent pixels are kept; an alpha channel is stored only where some pixel needs it.
     """
     height, width = rgba.shape[:2]
-    opaque = bool((rgba[..., 3] == _OPAQUE).all())
+    opaque = bool((rgba[..., 3] == OPAQUE).all())
     differences = np.diff(_packed(rgba), prepend=np.uint32(0))
     if opaque:
         differences &= _COLOR_BITS  # sums modulo 2²⁴ still give the colours, and nothing is spent on alpha
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    return _HEADER.pack(_MAGIC, width, height, opaque) + compressor.compress(differences.tobytes())
+    return _HEADER.pack(MAGIC, width, height, opaque) + compressor.compress(differences.tobytes())
 
 
 def read_working_copy(data: bytes) -> RGBAImage:
@@ -74,31 +73,12 @@ def read_working_copy(data: bytes) -> RGBAImage:
     For our own bytes only; a picture from outside goes through `lib.images.decoding.Decoder`. Raises UndecodableImage
     (``corrupt``) when the bytes are not whole.
     """
-    if not data.startswith(_MAGIC):
-        return _read_webp(data)
-    return _summed(*_decompressed(data))
+    if not data.startswith(MAGIC):
+        return read_webp(data)
+    return pixels_of(*differences_of(data))
 
 
-def read_reduced(data: bytes, least_px: int) -> RGBAImage:
-    """Return the pixels of a working copy made smaller by a whole factor: uint8 (H, W, 4).
-
-    Each pixel is the mean of a block of some, weighted by alpha; the blocks cover the picture. The long side is at
-    least ``least_px``, if the working copy's is. Raises as `read_working_copy`.
-    """
-    if not data.startswith(_MAGIC):
-        return _read_webp(data)
-    differences, opaque = _decompressed(data)
-    height, width = differences.shape
-    factor = max(height, width) // least_px
-    if factor <= 1:
-        return _summed(differences, opaque)
-    rows, columns = max(1, height // factor), max(1, width // factor)
-    reduced = np.empty((rows, columns, 4), np.uint8)
-    _mean_blocks(differences, opaque, _borders(height, rows), _borders(width, columns), reduced)
-    return reduced
-
-
-def _decompressed(data: bytes) -> tuple[NDArray[np.uint32], bool]:
+def differences_of(data: bytes) -> tuple[NDArray[np.uint32], bool]:
     """Return the differences between neighbouring pixels (H, W), and whether all are opaque."""
     try:
         _, width, height, opaque = _HEADER.unpack_from(data)
@@ -108,57 +88,12 @@ def _decompressed(data: bytes) -> tuple[NDArray[np.uint32], bool]:
     return np.frombuffer(raw, dtype="<u4").astype(np.uint32, copy=False).reshape(height, width), opaque
 
 
-def _summed(differences: NDArray[np.uint32], opaque: bool) -> RGBAImage:
+def pixels_of(differences: NDArray[np.uint32], opaque: bool) -> RGBAImage:
+    """Return the pixels (H, W, 4) whose differences these are."""
     pixels = np.cumsum(differences.reshape(-1), dtype=np.uint32)
     if opaque:
         pixels |= _ALPHA_BITS
     return _unpacked(pixels).reshape(*differences.shape, 4)
-
-
-def _borders(pixels: int, blocks: int) -> NDArray[np.intp]:
-    """Return where each of some nearly equal blocks begins, with the end added."""
-    return (np.arange(blocks + 1) * pixels) // blocks
-
-
-@compiled
-def _mean_blocks(differences, opaque, row_borders, column_borders, out):  # type: ignore[no-untyped-def]
-    rows, columns = out.shape[:2]
-    sums = np.empty((columns, 4), np.int64)  # of red, green and blue times alpha, and of alpha
-    pixel = np.uint32(0)
-    for row in range(rows):
-        sums[:] = 0
-        first, last = row_borders[row], row_borders[row + 1]
-        for y in range(first, last):
-            for column in range(columns):
-                red = green = blue = covered = np.int64(0)
-                start, end = column_borders[column], column_borders[column + 1]
-                if opaque:
-                    for x in range(start, end):
-                        pixel = np.uint32(pixel + differences[y, x])
-                        color = np.int64(pixel)
-                        red += color & 255
-                        green += (color >> 8) & 255
-                        blue += (color >> 16) & 255
-                    covered = end - start
-                else:
-                    for x in range(start, end):
-                        pixel = np.uint32(pixel + differences[y, x])
-                        color = np.int64(pixel)
-                        alpha = color >> 24
-                        red += alpha * (color & 255)
-                        green += alpha * ((color >> 8) & 255)
-                        blue += alpha * ((color >> 16) & 255)
-                        covered += alpha
-                sums[column, 0] += red
-                sums[column, 1] += green
-                sums[column, 2] += blue
-                sums[column, 3] += covered
-        for column in range(columns):
-            covered = sums[column, 3]
-            area = (last - first) * (column_borders[column + 1] - column_borders[column])
-            for channel in range(3):
-                out[row, column, channel] = (sums[column, channel] + covered // 2) // max(covered, 1)
-            out[row, column, 3] = _OPAQUE if opaque else (covered + area // 2) // area
 
 
 def _packed(rgba: RGBAImage) -> NDArray[np.uint32]:
@@ -170,7 +105,7 @@ def _unpacked(pixels: NDArray[np.uint32]) -> NDArray[np.uint8]:
     return pixels.astype("<u4", copy=False).view(np.uint8)
 
 
-def _read_webp(webp: bytes) -> RGBAImage:
+def read_webp(webp: bytes) -> RGBAImage:
     """Read a working copy of a library from before there was a format of our own."""
     with Image.open(io.BytesIO(webp), formats=["WEBP"]) as image:
         return np.array(image.convert("RGBA"))

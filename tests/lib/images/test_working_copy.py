@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lib.errors import UndecodableImage
-from lib.images.working_copy import make_working_copy, read_reduced, read_working_copy, working_size
+from lib.images.reduced_copy import read_reduced
+from lib.images.working_copy import make_working_copy, read_working_copy, working_size
 
 
 def noise(height, width, seed=0):
