@@ -81,6 +81,7 @@ def _stage_checks(role: Role) -> list[dg.AssetChecksDefinition]:
 
     @dg.asset_check(asset=stage, name="most_images_succeed", blocking=True)
     def most_images_succeed(library: LibraryResource) -> dg.AssetCheckResult:
+        """Stop what comes after where half of all images failed: then it is the stage that is broken."""
         with library.library.database.session() as session:
             model = models.require_active(session, role)
             counts = ledger.count(session, ledger.Work(stage, model.spec_id, ""))

@@ -156,6 +156,7 @@ class BodyLimit:
         received = 0
 
         async def counted() -> Message:
+            """Pass a piece of the body on, unless it is one too many."""
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -130,14 +129,15 @@ class PageBrowser:
 
     async def _rendered(self, url: str, site: Site, document: Response) -> tuple[dict[str, Any], Rendering]:
         """Render a page; where the browser died or hung meanwhile, a new one starts over."""
-        for tried in count(1):
+        tried = 0
+        while True:
             try:
                 return await self._render_once(url, site, document)
             except FetchFailed as error:
+                tried += 1
                 if tried >= TRIES.get(error.reason, 1):
                     raise
                 log.warning("page_tried_again", url=url, reason=error.reason, detail=error.detail)
-        raise AssertionError("the last try returns or raises")
 
     async def _render_once(self, url: str, site: Site, document: Response) -> tuple[dict[str, Any], Rendering]:
         rendering = Rendering(self._fetcher, self._robots, site, document, [document_dependency(url, document)])

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from lib.storage.objects import ObjectStore
 from tests.query_api.conftest import Seed, library_settings, running_api, wait_for
+
+STARTED_WITHIN_S = 10.0  # 3 s on an idle machine; tests share theirs
 
 
 def test_a_ready_server_names_its_models(api: httpx.Client) -> None:
@@ -25,7 +28,9 @@ def test_the_version_is_told(api: httpx.Client) -> None:
 
 
 def test_a_starting_server_lives_before_it_is_ready_and_says_when_to_come_back(seed: Seed, tmp_path: Path) -> None:
+    started = time.monotonic()
     with running_api(library_settings(seed, "http://127.0.0.1:9"), log=tmp_path / "log") as client:
+        assert time.monotonic() - started < STARTED_WITHIN_S
         reply = client.post("/get_top_25_clip_similar", json={"text_query": "a dog"})
         assert reply.status_code == 503
         assert int(reply.headers["retry-after"]) > 0
