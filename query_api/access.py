@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.storage.api_keys import Scope as KeyScope
 from query_api.errors import Problem, problem_response, vitrine_problem
 from query_api.key_ring import KeyRing
 from query_api.service import Service
+from query_api.web.page_route import error_page
 
 KEY_NEEDED = Problem(401, "key-needed", "Send an API key: Authorization: Bearer vitrine_...")
 KEY_UNKNOWN = Problem(401, "key-unknown", "Send a key that exists: `python -m lib.cli keys list` names them")
@@ -37,9 +40,10 @@ RULES: Sequence[tuple[str, str, KeyScope]] = (
     ("GET", r"/clear_all", KeyScope.admin),
     ("GET", r"/scrape|/highlight_all_images|/get_all_(resnet|clip)_embeddings", KeyScope.write),
     (_READING, r"/.*", KeyScope.read),
-    ("POST", r"/hello|/find_all_\w+|/get_top_\w+|/v1/search(/.*)?", KeyScope.read),
+    ("POST", r"/hello|/find_all_\w+|/get_top_\w+|/v1/search(/.*)?|/pictures", KeyScope.read),
     ("POST", r"/highlight_particular_image|/merge_imgs|/v1/merges(/.*)?", KeyScope.write),
     ("POST|DELETE", r"/v1/(images|merges)/.*|/v1/jobs/.*|/v1/requests/.*|/v1/duplicates/.*", KeyScope.write),
+    ("POST", r"/merge|/(images|merges|duplicates)/.*|/jobs(/.*)?", KeyScope.write),
 )
 
 
@@ -77,6 +81,12 @@ def secret_of(authorization: str) -> str | None:
     return password or None
 
 
+def _not_open(request: Request, service: Service) -> Response:
+    """Say that the library is not open yet: to a person's browser in a page, which asks again by itself."""
+    is_person = "text/html" in request.headers.get("accept", "")
+    return error_page(request, service.trouble) if is_person else vitrine_problem(service.trouble)
+
+
 class KeyCheck:
     """Lets a request pass where no key is needed, or where its key allows what it wants."""
 
@@ -93,7 +103,7 @@ class KeyCheck:
         service: Service = scope["app"].state.service
         ring = service.keys
         if not ring.is_known:
-            await vitrine_problem(service.trouble)(scope, receive, send)
+            await _not_open(Request(scope), service)(scope, receive, send)
         elif ring.is_empty and self._open_without_keys:
             await self._app(scope, receive, send)
         else:

@@ -46,6 +46,11 @@ from query_api.routes import (
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import THREADS, Service
 from query_api.tracing import install_tracing
+from query_api.web import assets
+from query_api.web.pages import gallery, image, merging
+from query_api.web.pages import jobs as job_pages
+from query_api.web.pages import library as library_pages
+from query_api.web.pages import sources as source_pages
 
 # In the order in which /docs shows them.
 ROUTERS = (
@@ -63,6 +68,16 @@ ROUTERS = (
     models.router,
     models.roles_router,
     legacy.router,
+)
+# For people, and so not in the description.
+PAGES = (
+    gallery.router,
+    image.router,
+    merging.router,
+    job_pages.router,
+    source_pages.router,
+    library_pages.router,
+    assets.router,
 )
 JSON_BYTES = 1 << 20
 FORM_OVERHEAD_BYTES = 1 << 16
@@ -102,7 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     complete_description(app)
     install_error_handlers(app)

@@ -5,9 +5,11 @@ is fitted into. At most three pictures of full size are in memory at a time.
 """
 
 import shutil
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from math import log2
+from typing import Any, Literal
 
 from fastapi import UploadFile
 from sqlalchemy.orm import Session
@@ -17,11 +19,13 @@ from lib.images.alignment import contain, cover
 from lib.images.background import apply_mask
 from lib.images.blending import default_levels, merge
 from lib.images.compositing import lay_over
-from lib.images.encoding import PictureFormat
+from lib.images.encoding import PictureFormat, encode
 from lib.images.seams import drawn_mask, split_mask
+from lib.images.working_copy import read_working_copy, working_size
 from lib.storage.features import NewCutout
 from lib.storage.images import image_by_id, image_by_path
-from lib.storage.tables import Image
+from lib.storage.merges import NewMerge, add_merge
+from lib.storage.tables import Image, Merge
 from query_api.cutouts import cutout_of
 from query_api.dependencies import COPY_BYTES
 from query_api.errors import MergeTooLarge
@@ -39,12 +43,22 @@ class Pair:
     first: Image
     second: Image
     framed_by: Literal["first", "second"]
+    is_preview: bool = False  # of working copies: at most 1024 px, and quick
 
     @property
     def frame(self) -> tuple[int, int]:
         """Height and width of the result."""
         framing = self.first if self.framed_by == "first" else self.second
-        return framing.height_px, framing.width_px
+        width_px, height_px = framing.width_px, framing.height_px
+        if self.is_preview:
+            width_px, height_px = working_size(width_px, height_px)
+        return height_px, width_px
+
+    @property
+    def halvings(self) -> int:
+        """How many times smaller than the full result a preview is, as a power of two."""
+        framing = self.first if self.framed_by == "first" else self.second
+        return round(log2(max(framing.height_px, framing.width_px) / max(self.frame)))
 
     @property
     def pixels(self) -> int:
@@ -53,10 +67,12 @@ class Pair:
         return sum(sizes) + max(sizes)
 
 
-def pair_of(session: Session, asked: TwoImages, *, framed_by: Literal["first", "second"]) -> Pair:
+def pair_of(
+    session: Session, asked: TwoImages, *, framed_by: Literal["first", "second"], is_preview: bool = False
+) -> Pair:
     """Return the two images that a request names. Raises ImageNotFound."""
     first = _image(session, asked.img_path_1, asked.image_id_1)
-    return Pair(first, _image(session, asked.img_path_2, asked.image_id_2), framed_by)
+    return Pair(first, _image(session, asked.img_path_2, asked.image_id_2), framed_by, is_preview)
 
 
 def _image(session: Session, img_path: str | None, image_id: int | None) -> Image:
@@ -121,23 +137,45 @@ def _subject_merge(service: Service, pair: Pair, cutout: NewCutout, levels: int 
 
     Laid over first, the ground behind the subject cannot shine through around it.
     """
-    subject = _full(service, pair.first)
+    subject = _pixels(service, pair, pair.first)
     if cutout.origin != "alpha":
         subject = apply_mask(subject, service.read_mask(cutout.mask_sha256))
     placed = contain(subject, *pair.frame)
     del subject
-    ground = _full(service, pair.second)
+    ground = _pixels(service, pair, pair.second)
     matte: Mask = placed[..., 3].copy()
     lay_over(placed, ground)
-    depth = min(SUBJECT_LEVELS, default_levels(*pair.frame)) if levels is None else levels
+    depth = _depth(pair, min(SUBJECT_LEVELS, default_levels(*pair.frame)) if levels is None else levels)
     return merge(placed, ground, mask=matte, levels=depth)
 
 
 def _merged(service: Service, pair: Pair, mask: Mask, levels: int | None) -> RGBAImage:
-    first = _full(service, pair.first)
-    second = cover(_full(service, pair.second), *pair.frame)
-    return merge(first, second, mask=mask, levels=levels)
+    first = _pixels(service, pair, pair.first)
+    second = cover(_pixels(service, pair, pair.second), *pair.frame)
+    return merge(first, second, mask=mask, levels=_depth(pair, levels))
 
 
-def _full(service: Service, image: Image) -> RGBAImage:
+def _depth(pair: Pair, levels: int | None) -> int | None:
+    """Return how many levels to take: in a preview as many fewer as it is smaller, so that its seam is as wide."""
+    if not pair.halvings:
+        return levels
+    full = default_levels(*(side << pair.halvings for side in pair.frame)) if levels is None else levels
+    return max(full - pair.halvings, 0)
+
+
+def _pixels(service: Service, pair: Pair, image: Image) -> RGBAImage:
+    if pair.is_preview:
+        return read_working_copy(service.objects.read(image.working_copy_sha256))
     return service.decoder.decode_full(service.objects.path(image.sha256))
+
+
+def keep(
+    session: Session, service: Service, pair: Pair, how: Mapping[str, Any], picture: RGBAImage, format_: PictureFormat
+) -> Merge:
+    """Publish a merge's picture, then write its row, commit, and return that."""
+    height_px, width_px = picture.shape[:2]
+    digest = service.objects.put(encode(picture, format_))
+    new = NewMerge(pair.first.id, pair.second.id, how, format_.value, width_px, height_px, digest)
+    kept = add_merge(session, new)
+    session.commit()
+    return kept

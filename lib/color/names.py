@@ -1,4 +1,4 @@
-"""Names for colours: the CSS keyword nearest to a colour, and the plain words a person would use.
+"""Names for colours: the CSS keyword nearest to a colour, the plain words a person would use, and the way back.
 
 Belongs here: the two name tables and the look-up in them. Distances are CIEDE2000 (difference.py).
 """
@@ -69,6 +69,25 @@ def plain_name(lab: ArrayLike) -> str:
     'dark blue'
     """
     return _nearest_name(lab, _PLAIN).replace("-", " ")
+
+
+def hex_of_name(name: str) -> str | None:
+    """Return the colour that a name stands for as ``#rrggbb``: a CSS keyword, or plain words; None if it is neither.
+
+    >>> hex_of_name("Dark Blue"), hex_of_name("grey"), hex_of_name("light brown"), hex_of_name("dog")
+    ('#00008b', '#808080', '#b07d4f', None)
+    """
+    words = name.lower().replace("grey", "gray").split()
+    for table, key in ((_CSS, "".join(words)), (_PLAIN, "-".join(words))):
+        if code := _codes(table).get(key):
+            return f"#{code}"
+    return None
+
+
+@cache
+def _codes(table: str) -> dict[str, str]:
+    """Return the first code of each name of a table."""
+    return dict(entry.split(":") for entry in reversed(table.split()))
 
 
 def _nearest_name(lab: ArrayLike, table: str) -> str:

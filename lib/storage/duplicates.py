@@ -47,6 +47,25 @@ def live_hashes(session: Session) -> tuple[NDArray[np.int64], NDArray[np.uint64]
     return ids, np.array([int(str(row.phash), 2) for row in rows], np.uint64)
 
 
+def near_copies(session: Session, image_id: int, *, bits: int) -> list[int]:
+    """Return the live images whose perceptual hashes differ from that one's in at most so many bits, nearest first.
+
+    Pairs that somebody said are no copies are left out.
+    """
+    own = sa.select(Image.phash).where(Image.id == image_id).scalar_subquery()
+    apart = sa.func.bit_count(Image.phash.op("#")(own))
+    said = sa.exists().where(
+        DuplicateDecision.image_a == sa.func.least(Image.id, image_id),
+        DuplicateDecision.image_b == sa.func.greatest(Image.id, image_id),
+    )
+    statement = (
+        sa.select(Image.id)
+        .where(Image.cleared_in.is_(None), Image.id != image_id, apart <= bits, ~said)
+        .order_by(apart, Image.id)
+    )
+    return list(session.scalars(statement))
+
+
 def live_ids_before(session: Session, *, after_id: int | None, limit: int) -> list[int]:
     """Return up to ``limit`` ids of live images, newest first, that are older than ``after_id``."""
     statement = sa.select(Image.id).where(Image.cleared_in.is_(None)).order_by(Image.id.desc()).limit(limit)

@@ -133,12 +133,7 @@ def _kept(
     picture: RGBAImage,
     format_: PictureFormat,
 ) -> JSONResponse:
-    """Publish the picture, then write its row, and answer with that."""
-    height_px, width_px = picture.shape[:2]
-    digest = service.objects.put(encode(picture, format_))
-    new = merges.NewMerge(pair.first.id, pair.second.id, how, format_.value, width_px, height_px, digest)
-    record = MergeRecord.of(merges.add_merge(session, new))
-    session.commit()
+    record = MergeRecord.of(merging.keep(session, service, pair, how, picture, format_))
     return JSONResponse(record.model_dump(mode="json"), 201, {"Location": f"/v1/merges/{record.id}"})
 
 
