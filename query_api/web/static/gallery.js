@@ -115,7 +115,7 @@ class PictureGrid extends HTMLElement {
   cutout(card) {
     if (!("cutout" in card.dataset)) return;
     const picture = card.querySelector(".shown img");
-    const showing = card.classList.toggle("alpha");
+    const showing = card.toggleAttribute("data-cut");
     picture.dataset.whole ??= picture.srcset;
     picture.srcset = showing ? `/v1/images/${card.dataset.id}/cutout?format=webp` : picture.dataset.whole;
     card.querySelector("[data-does=cutout]").setAttribute("aria-pressed", showing);
