@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PROFILE ?= packaged
 CLAIMS := download decode matting copy encoders clip_text pipeline memory incremental \
-	color_kernel color_search color_palette color_api color_relevance search serving merge
+	color_kernel color_search color_palette color_api color_relevance search serving merge gallery
 TRIES ?= 10
 
 define DESCRIBE
@@ -53,8 +53,9 @@ install:
 install-dev:
 	@sh deploy/install.sh requirements-dev.lock
 
-screenshots: install ## pictures of the Dagster UI and of searches by colour into docs/pictures, made by the product
+screenshots: install ## pictures of the Dagster UI, the gallery and searches by colour into docs/pictures, made by the product
 	$(PYTHON) -m docs.take_screenshots
+	$(PYTHON) -m docs.take_gallery_pictures
 	$(PYTHON) -m docs.draw_colour_pages
 
 client: install-dev ## write the Python client's types anew from the API's description

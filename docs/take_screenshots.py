@@ -63,7 +63,7 @@ def main() -> None:
                 page.set_viewport_size(TALL if take is asset_graph else VIEW)
                 take(page, dagster)
                 clip = GRAPH if take is asset_graph else None
-                _save(page.screenshot(clip=clip), PICTURES / f"{name}.webp")
+                save_picture(page.screenshot(clip=clip), PICTURES / f"{name}.webp")
             browser.close()
 
 
@@ -189,7 +189,8 @@ SHOTS: dict[str, Callable[[Page, str], None]] = {
 }
 
 
-def _save(png: bytes, path: Path) -> None:
+def save_picture(png: bytes, path: Path) -> None:
+    """Write a screenshot as WebP."""
     with Image.open(io.BytesIO(png)) as picture:
         picture.convert("RGB").save(path, quality=82, method=6)
 

@@ -3,6 +3,7 @@
 A request passes the middleware from the bottom of ``_add_middleware`` up, then its route; an error becomes a problem.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -46,7 +47,7 @@ from query_api.routes import (
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import THREADS, Service
 from query_api.tracing import install_tracing
-from query_api.web import assets
+from query_api.web import assets, templating
 from query_api.web.pages import gallery, image, merging
 from query_api.web.pages import jobs as job_pages
 from query_api.web.pages import library as library_pages
@@ -102,7 +103,9 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with Service(settings) as service:
             app.state.service = service
+            compiling = asyncio.create_task(asyncio.to_thread(templating.warm_up))
             yield
+            await compiling
             await service.dagster.close()
 
     app = FastAPIOffline(

@@ -60,6 +60,12 @@ def environment() -> Environment:
     return made
 
 
+def warm_up() -> None:
+    """Compile every template, before somebody waits for it."""
+    for name in environment().list_templates():
+        environment().get_template(name)
+
+
 def in_bytes(count: int) -> str:
     """Return a size for people.
 
