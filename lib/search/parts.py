@@ -173,13 +173,12 @@ class VectorPart:
         return self._matching if len(self._matching) <= SELECTIVE else None
 
     def _whole(self, session: Session) -> Stretch:
-        """Return all images that take part, ascending by id."""
+        """Return all images that take part, in any order."""
         if self._all is None:
             selected = self._selected(session)
             wanted = self._wanted if selected is None else EVERY_IMAGE
-            ids, distances = self._distances_to(session, self.direction, wanted, selected)
-            order = np.argsort(ids)
-            self._all = Stretch(ids[order], distances[order], is_all=True, exact=True)
+            found = self._distances_to(session, self.direction, wanted, selected)
+            self._all = Stretch(*found, is_all=True, exact=True)
         return self._all
 
     def distances(self, session: Session, ids: NDArray[np.int64]) -> FloatArray:
