@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from lib.arrays import FloatArray
@@ -100,7 +100,7 @@ def latest_recalls(session: Session, spec_id: str, kind: RecallKind) -> dict[int
     rows = session.scalars(
         sa.select(Recall)
         .where(Recall.spec_id == spec_id, Recall.kind == kind)
-        .distinct(Recall.k)
+        .ext(distinct_on(Recall.k))
         .order_by(Recall.k, Recall.measured_at.desc(), Recall.id.desc())
     )
     return {row.k: _point(row) for row in rows}
