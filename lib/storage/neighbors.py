@@ -107,10 +107,17 @@ class _Shape:
     wanted: ImageFilter = EVERY_IMAGE
     leaves_out: bool = False
 
-    def conditions(self, image_id: Any) -> list[sa.ColumnElement[bool]]:
-        """Return what must hold of a row of ``images`` and of an id."""
-        left_out = image_id != sa.all_(_parameter("left_out", ARRAY(sa.BigInteger)))
-        return [*self.wanted.conditions(), *([left_out] if self.leaves_out else [])]
+    def applied(self, statement: sa.Select[Any], image_id: Any, *, to_all: bool) -> sa.Select[Any]:
+        """Return a statement about images restricted to those that the filter lets through.
+
+        ``to_all`` says that every row is read: then it is looked for among the cleared images, of which there are few,
+        rather than among the live ones. Each vector has its image (a foreign key), so that is the same.
+        """
+        if self.leaves_out:
+            statement = statement.where(image_id != sa.all_(_parameter("left_out", ARRAY(sa.BigInteger))))
+        if to_all and self.wanted == EVERY_IMAGE:
+            return statement.where(~sa.exists().where(Image.id == image_id, Image.cleared_in.is_not(None)))
+        return statement.join(Image, Image.id == image_id).where(*self.wanted.conditions())
 
 
 def _opened(wanted: ImageFilter) -> tuple[_Shape, dict[str, Any]]:
@@ -135,8 +142,7 @@ def nearest_statement(
     distance = _distance(table.vector, dimension)
     statement = (
         sa.select(table.image_id, distance.label("distance"))
-        .join(Image, Image.id == table.image_id)
-        .where(table.spec_id == spec_literal(spec_id), *shape.conditions(table.image_id))
+        .where(table.spec_id == spec_literal(spec_id))
         # A sum is in no index: all is compared, whatever the planner would like.
         .order_by(distance + 0.0 if exact else distance, table.image_id)
         # Not a parameter: a plan that is made for any limit costs so much that each search would be planned anew.
@@ -145,7 +151,7 @@ def nearest_statement(
     if paged:
         begin = _parameter("after_distance", sa.Double), _parameter("after_id", sa.BigInteger)
         statement = statement.where(sa.tuple_(distance, table.image_id) > sa.tuple_(*begin))
-    return Statement.of(statement)
+    return Statement.of(shape.applied(statement, table.image_id, to_all=exact))
 
 
 def _distance(column: Any, dimension: int) -> sa.ColumnElement[float]:
@@ -184,17 +190,16 @@ def distances(
 @lru_cache(maxsize=64)
 def _distances(role: EmbeddingRole, spec_id: str, dimension: int, shape: _Shape, some: bool) -> Statement:
     table = TABLES[role]
-    rows = (
-        sa.select(table.image_id, _distance(table.vector, dimension).label("distance"))
-        .join(Image, Image.id == table.image_id)
-        .where(table.spec_id == spec_literal(spec_id), *shape.conditions(table.image_id))
+    columns = table.image_id, _distance(table.vector, dimension).label("distance")
+    rows = shape.applied(
+        sa.select(*columns).where(table.spec_id == spec_literal(spec_id)), table.image_id, to_all=not some
     )
     if some:
         rows = rows.where(table.image_id == sa.any_(_parameter("among", ARRAY(sa.BigInteger))))
     each = rows.subquery()
     # As two arrays in binary: a hundred thousand rows would take longer to unpack than to compare.
-    columns = [sa.func.array_send(sa.func.array_agg(column)) for column in (each.c.image_id, each.c.distance)]
-    return Statement.of(sa.select(*columns))
+    arrays = [sa.func.array_send(sa.func.array_agg(column)) for column in (each.c.image_id, each.c.distance)]
+    return Statement.of(sa.select(*arrays))
 
 
 def _array(sent: bytes | None, kind: str) -> NDArray[Any]:
