@@ -11,6 +11,7 @@ Sciences 66(4), 614-656. The order of the looking up is that of A. Marian, N. Br
 top-k queries over web-accessible databases". ACM Transactions on Database Systems 29(2), 319-362 (Upper).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -23,8 +24,9 @@ from lib.arrays import FloatArray
 from lib.search.calibration import Scale
 from lib.search.parts import Part, Stretch
 
-FIRST_DEPTH = 1_000
-DEEPER = 4
+FIRST_DEPTH = 400
+# How many times as deep a space is read next, at least and at most; and the margin on what should be enough.
+LEAST_DEEPER, MOST_DEEPER, MARGIN = 1.5, 8.0, 1.2
 # Scores are compared to so many digits: how a batch of colours is cut can change the last ones.
 DIGITS = 9
 
@@ -58,7 +60,7 @@ def search(
     """Return the ``k`` best images behind a (score, id), best first, ties by id; only images that all parts know.
 
     ``weights`` (all above 0) are those of the parts; ``scales`` are those of the stretch before. Each space is read to
-    ``first_depth`` images at first, then to four times as many, and so on.
+    ``first_depth`` images at first, then as much deeper as it seems to take.
     """
     if len(parts) == 1:
         return _of_one(parts[0].nearest(session, k + 1, after), k)
@@ -68,17 +70,33 @@ def search(
     while True:
         stretches = [part.read(session, depth) for part in parts]
         met = _Met.of(stretches, shares, scales)
-        met.complete(session, parts, k + 1, after, batch=max(first_depth // 4, k + 1))
+        met.complete(session, parts, k + 1, after, batch=max(first_depth // 2, k + 1))
         best = met.best(k + 1, after)
         if any(stretch.is_all for stretch in stretches):
             break
         # An image not met can have just that score, and the lower id.
         if len(best) > k and met.scores[best[k]] < met.threshold:
             break
-        depth *= DEEPER
+        depth = math.ceil(depth * _deeper(met, best, k, stretches))
     is_last, best = len(best) <= k, best[:k]
     exact = all(stretch.exact for stretch in stretches)
     return Found(met.ids[best], met.scores[best], met.distances[best], is_last, exact, scales)
+
+
+def _deeper(met: "_Met", best: NDArray[np.intp], k: int, stretches: Sequence[Stretch]) -> float:
+    """Return how many times as deep the spaces should be read to reach the score of the last of ``k`` + 1 images.
+
+    That the threshold goes on rising with the logarithm of the depth as it did over the last three quarters is a guess
+    (a cautious one in the tail of a normal distribution), and decides about nothing but the work.
+    """
+    if len(best) <= k:
+        return MOST_DEEPER
+    earlier = np.array([stretch.distances[len(stretch.ids) // 4] for stretch in stretches])
+    slope = (met.threshold - met.score(earlier)) / math.log(4)
+    missing = met.scores[best[k]] - met.threshold
+    if missing >= slope * math.log(MOST_DEEPER):
+        return MOST_DEEPER
+    return max(LEAST_DEEPER, MARGIN * math.exp(missing / slope))
 
 
 def _of_one(found: Stretch, k: int) -> Found:
@@ -100,7 +118,7 @@ class _Met:
         """``ids`` (n,) ascending; ``distances`` (n, parts), nan where not known; ``floors`` (parts,)."""
         self.ids, self.distances = ids, distances
         self._floors, self._shares, self._scales = floors, shares, scales
-        self.threshold = float(self._score(floors[None])[0])
+        self.threshold = self.score(floors)
         self.scores = np.empty(0)
         self._score_all()
 
@@ -130,7 +148,7 @@ class _Met:
                 if len(unknown):
                     self.distances[unknown, column] = part.distances(session, self.ids[unknown])
             self._score_all()
-            batch *= DEEPER
+            batch *= 4
 
     def _undecided(self, k: int, after: tuple[float, int] | None) -> NDArray[np.intp]:
         """Return the rows whose score is not known, and may still be among the ``k`` best."""
@@ -156,6 +174,10 @@ class _Met:
     def _score_all(self) -> None:
         """Score all images, those that are not known in full as low as they can be."""
         self.scores = self._score(np.where(np.isnan(self.distances), self._floors, self.distances))
+
+    def score(self, distances: FloatArray) -> float:
+        """Return the score of an image with these distances, (parts,)."""
+        return float(self._score(distances[None])[0])
 
     def _score(self, distances: FloatArray) -> FloatArray:
         columns = zip(distances.T, self._scales, self._shares, strict=True)

@@ -9,7 +9,6 @@ and then sent as the same text, which the driver and the server prepare, and the
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -56,7 +55,7 @@ class Statement:
     def rows(self, session: Session, query: FloatArray, **values: Any) -> list[Any]:
         """Return the rows for a query, (D,), and the values left open."""
         given = {**self.values, "query": HalfVector(np.asarray(query, dtype=np.float16)), **values}
-        return list(session.connection().exec_driver_sql(self.text, given))
+        return list(session.connection().exec_driver_sql(self.text, given).all())
 
 
 def nearest(
@@ -88,8 +87,8 @@ def nearest(
     if after is not None:
         values |= {"after_distance": after[0], "after_id": after[1]}
     statement = nearest_statement(role, spec_id, len(query), count, exact, shape, after is not None)
-    found = [Neighbor(image_id, distance) for image_id, distance in statement.rows(session, query, **values)]
-    return sorted(found, key=attrgetter("distance", "image_id"))[:k]
+    rows = sorted((distance, image_id) for image_id, distance in statement.rows(session, query, **values))
+    return [Neighbor(image_id, distance) for distance, image_id in rows[:k]]
 
 
 # What makes the planner read the index in its order, until the transaction ends: it takes an index scan for dearer than

@@ -146,11 +146,13 @@ def test_an_image_not_met_that_ties_with_the_last_and_has_the_lower_id_comes_fir
 
 
 def test_an_image_not_looked_up_yet_that_may_tie_with_the_last_is_looked_up() -> None:
-    """Eight images of each space are read, two of them looked up at first: 8 and 9, which turn out to be far."""
-    first = ListPart({8: 0.0, 9: 0.0, 20: 1.0, 50: 1.5, 60: 1.5, 11: 2.0, 12: 2.0, 13: 2.0})
-    second = ListPart(dict.fromkeys([50, 60, 1, 2, 3, 4, 5], 0.5) | {10: 1.0, 20: 1.0, 8: 9.0, 9: 9.0})
+    """Ten images of each space are read, five of them looked up at first, which turn out to be far."""
+    far = [8, 9, 14, 15, 16]
+    first = ListPart(dict.fromkeys(far, 0.0) | {20: 1.0, 50: 1.5, 60: 1.5, 11: 2.0, 12: 2.0})
+    others = dict.fromkeys([1, 2, 3, 4, 5, 6, 7, 50, 60], 0.5)
+    second = ListPart(others | {10: 1.0, 20: 1.0} | dict.fromkeys(far, 9.0))
     scales = (Scale(0, 1), Scale(0, 1))
-    page = combined.search(NO_DATABASE, [first, second], [1, 1], k=1, scales=scales, first_depth=8)
+    page = combined.search(NO_DATABASE, [first, second], [1, 1], k=1, scales=scales, first_depth=10)
     assert page.ids.tolist() == [20]
     assert page.scores.tolist() == [1.0]
 
