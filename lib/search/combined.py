@@ -119,7 +119,7 @@ class _Met:
         self.ids, self.distances = ids, distances
         self._floors, self._shares, self._scales = floors, shares, scales
         self.threshold = self.score(floors)
-        self.scores = np.empty(0)
+        self.scores: FloatArray = np.empty(0)
         self._score_all()
 
     @classmethod
@@ -181,10 +181,11 @@ class _Met:
 
     def _score(self, distances: FloatArray) -> FloatArray:
         columns = zip(distances.T, self._scales, self._shares, strict=True)
-        return np.round(sum(share * scale.score(column) for column, scale, share in columns), DIGITS)
+        total = sum((share * scale.score(column) for column, scale, share in columns), np.zeros(len(distances)))
+        return np.asarray(np.round(total, DIGITS))
 
 
 def _distinct(ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return each id once, ascending; by sorting, which of many is faster than the hashing of ``np.unique``."""
     ids = np.sort(ids)
-    return ids[np.append(True, ids[1:] != ids[:-1])[: len(ids)]]
+    return np.asarray(ids[np.append(True, ids[1:] != ids[:-1])[: len(ids)]])

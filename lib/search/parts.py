@@ -31,7 +31,7 @@ from lib.storage.measurements import RecallPoint
 # A filter that leaves no more than this is answered exactly: comparing these takes no longer than the index would.
 SELECTIVE = 5_000
 # In the time that the index takes to go one image further, or a single image to be looked up, so many are compared.
-COMPARED_PER_STEP, COMPARED_PER_LOOKUP = 40, 6
+COMPARED_PER_STEP, COMPARED_PER_LOOKUP = 25, 4
 # The shortest sum of unit vectors, by their weights, that still points anywhere.
 LEAST_LENGTH = 1e-3
 # ΔE00 of two palettes beyond which nobody calls them alike.

@@ -71,7 +71,7 @@ def measure(session: Session, role: EmbeddingRole, spec_id: str) -> bool:
     blocks = vector_blocks(session, role, spec_id=spec_id, size=BLOCK)
     exact = _without_self(exact_nearest(blocks, queries, max(INDEX_K) + 1), query_ids)
     found = _index_recalls(session, role, spec_id, query_ids[:INDEX_QUERIES], queries, exact)
-    recalls, widths = ({k: of_k[place] for k, of_k in found.items()} for place in (0, 1))
+    recalls, widths = {k: recall for k, (recall, _) in found.items()}, {k: width for k, (_, width) in found.items()}
     queries_asked = min(len(query_ids), INDEX_QUERIES)
     measurements.add_recalls(session, spec_id, "index", recalls, queries=queries_asked, images=images, widths=widths)
     measurements.put_distances(session, spec_id, "nearest", exact.distances[:, 0], images=images)

@@ -9,7 +9,7 @@ and then sent as the same text, which the driver and the server prepare, and the
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Self, TypeVarTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pgvector import HalfVector
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.postgresql import psycopg as driver
 from sqlalchemy.orm import Session
 
 from lib.arrays import FloatArray
@@ -25,10 +25,12 @@ from lib.storage.embeddings import TABLES, EmbeddingRole, spec_literal
 from lib.storage.image_filters import EVERY_IMAGE, ImageFilter
 from lib.storage.tables import Image
 
+Columns = TypeVarTuple("Columns")
 SAMPLE = 400
 WIDEST = 1000  # pgvector's limit of hnsw.ef_search
 # The index sorts by inner products, an answer by distances: equal but for rounding, which can swap close neighbours.
 OUT_OF_ORDER = 16
+DIALECT: sa.Dialect = driver.dialect()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Statement:
     values: Mapping[str, Any]
 
     @classmethod
-    def of(cls, statement: sa.Select[Any]) -> Self:
+    def of(cls, statement: sa.Select[*tuple[Any, ...]]) -> Self:
         """Return it compiled."""
-        compiled = statement.compile(dialect=PGDialect_psycopg(), compile_kwargs={"render_postcompile": True})
+        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         return cls(str(compiled), compiled.params)
 
     def rows(self, session: Session, query: FloatArray, **values: Any) -> list[Any]:
@@ -106,7 +108,7 @@ class _Shape:
     wanted: ImageFilter = EVERY_IMAGE
     leaves_out: bool = False
 
-    def applied(self, statement: sa.Select[Any], image_id: Any, *, to_all: bool) -> sa.Select[Any]:
+    def applied(self, statement: sa.Select[*Columns], image_id: Any, *, to_all: bool) -> sa.Select[*Columns]:
         """Return a statement about images restricted to those that the filter lets through.
 
         ``to_all`` says that every row is read: then it is looked for among the cleared images, of which there are few,
