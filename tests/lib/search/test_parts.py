@@ -189,6 +189,8 @@ def test_a_filter_that_leaves_one_in_a_hundred_still_fills_the_page(large: Large
     found = part.nearest(session, 100)
     assert found.ids.tolist() == large.ranked("clip", part.direction, lambda image_id: image_id % 100 == 0)[:100]
     assert (found.exact, found.is_all) == (True, False)
+    behind = part.nearest(session, 100, (float(found.distances[29]), int(found.ids[29])))
+    assert behind.ids.tolist()[:70] == found.ids.tolist()[30:]
     assert part.nearest(session, COUNT // 100 + 1).is_all
 
 
