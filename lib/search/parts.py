@@ -32,6 +32,8 @@ from lib.storage.measurements import RecallPoint
 SELECTIVE = 5_000
 # In the time that the index takes to go one image further, or a single image to be looked up, so many are compared.
 COMPARED_PER_STEP, COMPARED_PER_LOOKUP = 25, 4
+# A reading may not be the last: it is worth this share of what comparing all would take.
+WORTH_READING = 0.5
 # The shortest sum of unit vectors, by their weights, that still points anywhere.
 LEAST_LENGTH = 1e-3
 # ΔE00 of two palettes beyond which nobody calls them alike.
@@ -131,7 +133,7 @@ class VectorPart:
 
     def read(self, session: Session, depth: int) -> Stretch:
         """Return the ``depth`` nearest images, or all in any order where that is no dearer."""
-        most_steps = self._count(session) / COMPARED_PER_STEP
+        most_steps = WORTH_READING * self._count(session) / COMPARED_PER_STEP
         if self._selected(session) is None and self._count(session) > self._exact_up_to and depth < most_steps:
             found = self._ask(session, depth, None, exact=False)
             if len(found.ids) == depth:
