@@ -17,7 +17,7 @@ from PIL import Image
 from lib.embedding.loading import load_image_encoder
 from lib.models.registry import model_spec
 from lib.storage.database import Database
-from lib.storage.embeddings import nearest
+from lib.storage.neighbors import nearest
 
 K = 24
 

@@ -24,6 +24,10 @@ class Cost:
     wall_s: float
     cpu_s: float
 
+    def times(self, factor: float) -> "Cost":
+        """Return what so many times as much would cost."""
+        return Cost(factor * self.wall_s, factor * self.cpu_s)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -70,14 +74,20 @@ def compare(
     items: int,
     rounds: int,
     others: Callable[[], Sequence[int]] = tuple,
+    peer_items: int | None = None,
 ) -> Comparison:
-    """Run each once to warm up, then both in turn, changing who goes first."""
+    """Run each once to warm up, then both in turn, changing who goes first.
+
+    A slow peer may be given fewer items; its costs count as if it had done all. Processor time of other processes comes
+    in hundredths of a second: ours should take many of them.
+    """
     peer(), ours()
     costs: dict[str, list[Cost]] = {"peer": [], "ours": []}
     for index in range(rounds):
         sides = [("peer", peer), ("ours", ours)]
         for side, action in sides if index % 2 else reversed(sides):
-            costs[side].append(measured(action, others))
+            cost = measured(action, others)
+            costs[side].append(cost.times(items / peer_items) if side == "peer" and peer_items else cost)
     return Comparison(name, items, costs["peer"], costs["ours"])
 
 

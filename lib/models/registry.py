@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
 
 from lib.errors import ModelNotFound
@@ -83,7 +84,7 @@ class ModelSpec:
     parameters: Mapping[str, Any] = field(hash=False)
     code_version: str
 
-    @property
+    @cached_property  # a search of an index takes hardly longer than this
     def spec_id(self) -> str:
         """First 16 hex digits of the SHA-256 over everything that a result depends on.
 

@@ -12,8 +12,10 @@ from lib.arrays import FloatArray, RGBAImage
 from lib.embedding.encoder import ImageEncoder, TextEncoder
 from lib.errors import NotComputedYet
 from lib.models.registry import ModelSpec
-from lib.storage.embeddings import EmbeddingRole, Neighbor, embedding_of, nearest
-from lib.storage.images import count_images
+from lib.search.index_recall import width_for
+from lib.storage import measurements
+from lib.storage.embeddings import EmbeddingRole, embedding_of, estimated_count
+from lib.storage.neighbors import Neighbor, nearest
 
 EXACT_UP_TO = 50_000  # images; an exact scan of 100,000 takes 86 ms, of half as many it is not felt
 
@@ -62,8 +64,10 @@ def by_image(session: Session, spec: ModelSpec, image_id: int, *, k: int) -> Vec
 def _answer(
     session: Session, spec: ModelSpec, vector: FloatArray, k: int, exact_up_to: int = EXACT_UP_TO
 ) -> VectorAnswer:
-    exact = count_images(session) <= exact_up_to
-    neighbors = nearest(session, role_of(spec), vector, spec_id=spec.spec_id, k=k, exact=exact)
+    role = role_of(spec)
+    exact = estimated_count(session, role, spec_id=spec.spec_id) <= exact_up_to
+    width = None if exact else width_for(measurements.latest_recalls(session, spec.spec_id, "index"), k)
+    neighbors = nearest(session, role, vector, spec_id=spec.spec_id, k=k, exact=exact, ef_search=width)
     return VectorAnswer(spec, neighbors, exact)
 
 

@@ -21,20 +21,19 @@ from lib.models.registry import ModelSpec
 from lib.search.by_vector import EXACT_UP_TO, role_of
 from lib.search.calibration import Judgement, Yardstick, judged, measured_yardstick, sampled_yardstick
 from lib.search.color_table import ColorSnapshot
-from lib.storage import measurements
-from lib.storage.embeddings import (
-    SAMPLE,
-    Neighbor,
-    distances_of,
-    estimated_count,
-    nearest,
-    sample_distances,
-)
+from lib.search.index_recall import recall_for, width_for
+from lib.storage import measurements, neighbors
+from lib.storage.embeddings import estimated_count
 from lib.storage.image_filters import EVERY_IMAGE, ImageFilter
-from lib.storage.images import count_up_to, matching_ids
+from lib.storage.images import matching_ids
+from lib.storage.measurements import RecallPoint
 
 # A filter that leaves no more than this is answered exactly: comparing these takes no longer than the index would.
 SELECTIVE = 5_000
+# In the time that the index takes to go one image further, or a single image to be looked up, so many are compared.
+COMPARED_PER_STEP, COMPARED_PER_LOOKUP = 25, 4
+# A reading may not be the last: it is worth this share of what comparing all would take.
+WORTH_READING = 0.5
 # The shortest sum of unit vectors, by their weights, that still points anywhere.
 LEAST_LENGTH = 1e-3
 # ΔE00 of two palettes beyond which nobody calls them alike.
@@ -53,12 +52,23 @@ class Stretch:
     is_all: bool
     exact: bool
 
+    def behind(self, after: tuple[float, int] | None, k: int) -> "Stretch":
+        """Return the ``k`` nearest of these images, which may come in any order, behind a (distance, id)."""
+        rows = np.arange(len(self.ids))
+        if after is not None:
+            rows = rows[(self.distances > after[0]) | ((self.distances == after[0]) & (self.ids > after[1]))]
+        rows = rows[np.lexsort((self.ids[rows], self.distances[rows]))[:k]]
+        return Stretch(self.ids[rows], self.distances[rows], self.is_all and len(rows) < k, self.exact)
+
 
 class Part(Protocol):
     """One space of distances and what is asked of it."""
 
     def nearest(self, session: Session, k: int, after: tuple[float, int] | None = None) -> Stretch:
         """Return the ``k`` nearest images behind a (distance, id), nearest first, ties by id."""
+
+    def read(self, session: Session, depth: int) -> Stretch:
+        """Return the ``depth`` nearest images, nearest first; or all of them, in any order, where that is no dearer."""
 
     def distances(self, session: Session, ids: NDArray[np.int64]) -> FloatArray:
         """Return the distance of each of these images, (n,); inf for those that do not take part."""
@@ -95,6 +105,11 @@ class VectorPart:
     ) -> None:
         self.spec, self.terms = spec, terms
         self._role, self._wanted, self._exact_up_to = role_of(spec), wanted, exact_up_to
+        # What the database said, asked once: a part lives as long as a search.
+        self._counted: int | None = None
+        self._matching: NDArray[np.int64] | None = None
+        self._all: Stretch | None = None
+        self._measured: dict[int, RecallPoint] | None = None
 
     @cached_property
     def direction(self) -> FloatArray:
@@ -108,44 +123,89 @@ class VectorPart:
 
     def nearest(self, session: Session, k: int, after: tuple[float, int] | None = None) -> Stretch:
         """Return the ``k`` nearest images behind a (distance, id)."""
-        exact = self._is_small(session)
-        found = self._ask(session, k, after, exact=exact)
-        if len(found) < k and not exact:
-            exact, found = True, self._ask(session, k, after, exact=True)
+        if self._selected(session) is not None:
+            return self._whole(session).behind(after, k)
+        if self._count(session) > self._exact_up_to:
+            found = self._ask(session, k, after, exact=False)
+            if len(found.ids) == k:
+                return found
+        return self._ask(session, k, after, exact=True)
+
+    def read(self, session: Session, depth: int) -> Stretch:
+        """Return the ``depth`` nearest images, or all in any order where that is no dearer."""
+        most_steps = WORTH_READING * self._count(session) / COMPARED_PER_STEP
+        if self._selected(session) is None and self._count(session) > self._exact_up_to and depth < most_steps:
+            found = self._ask(session, depth, None, exact=False)
+            if len(found.ids) == depth:
+                return found
+        return self._whole(session)
+
+    def _ask(self, session: Session, k: int, after: tuple[float, int] | None, *, exact: bool) -> Stretch:
+        found = neighbors.nearest(
+            session,
+            self._role,
+            self.direction,
+            spec_id=self.spec.spec_id,
+            k=k,
+            exact=exact,
+            wanted=self._wanted,
+            after=after,
+            ef_search=None if exact else self._width(session, k, after),
+        )
         ids = np.array([neighbor.image_id for neighbor in found], dtype=np.int64)
         return Stretch(ids, np.array([neighbor.distance for neighbor in found]), len(found) < k, exact)
 
-    def _ask(self, session: Session, k: int, after: tuple[float, int] | None, *, exact: bool) -> list[Neighbor]:
-        spec_id, wanted = self.spec.spec_id, self._wanted
-        return nearest(
-            session, self._role, self.direction, spec_id=spec_id, k=k, exact=exact, wanted=wanted, after=after
-        )
+    def _width(self, session: Session, k: int, after: tuple[float, int] | None) -> int | None:
+        # A filter, or a page before, makes the index go on beyond its first candidates: that was not measured.
+        if after is not None or not self._wanted.leaves_most():
+            return None
+        return width_for(self._recalls(session), k - 1)  # a page asks for one more than it shows
 
-    def _is_small(self, session: Session) -> bool:
-        if estimated_count(session, self._role, spec_id=self.spec.spec_id) <= self._exact_up_to:
-            return True
-        return not self._wanted.leaves_most() and count_up_to(session, self._wanted, SELECTIVE + 1) <= SELECTIVE
+    def _count(self, session: Session) -> int:
+        if self._counted is None:
+            self._counted = estimated_count(session, self._role, spec_id=self.spec.spec_id)
+        return self._counted
+
+    def _selected(self, session: Session) -> NDArray[np.int64] | None:
+        """Return the ids that a filter leaves where they are few, else None."""
+        if self._wanted.leaves_most() or self._count(session) <= self._exact_up_to:
+            return None
+        if self._matching is None:
+            self._matching = matching_ids(session, self._wanted, most=SELECTIVE + 1)
+        return self._matching if len(self._matching) <= SELECTIVE else None
+
+    def _whole(self, session: Session) -> Stretch:
+        """Return all images that take part, in any order."""
+        if self._all is None:
+            selected = self._selected(session)
+            wanted = self._wanted if selected is None else EVERY_IMAGE
+            found = self._distances_to(session, self.direction, wanted, selected)
+            self._all = Stretch(*found, is_all=True, exact=True)
+        return self._all
 
     def distances(self, session: Session, ids: NDArray[np.int64]) -> FloatArray:
         """Return the distance of each of these images, (n,)."""
-        return self._distances_to(session, self.direction, ids)
+        if self._all is None and len(ids) * COMPARED_PER_LOOKUP < self._count(session):
+            return _of_each(ids, *self._distances_to(session, self.direction, self._wanted, ids))
+        return _of_each(ids, self._whole(session).ids, self._whole(session).distances)
 
     def term_distances(self, session: Session, ids: NDArray[np.int64]) -> FloatArray:
         """Return the distance of each of these images to each single term, (n, terms)."""
-        columns = [self._distances_to(session, term.vector, ids) for term in self.terms]
-        return np.stack(columns, axis=1)
+        found = [self._distances_to(session, term.vector, self._wanted, ids) for term in self.terms]
+        return np.stack([_of_each(ids, *pairs) for pairs in found], axis=1)
 
-    def _distances_to(self, session: Session, vector: FloatArray, ids: NDArray[np.int64]) -> FloatArray:
-        found = distances_of(session, self._role, vector, ids, spec_id=self.spec.spec_id, wanted=self._wanted)
-        return np.array([found.get(image_id, np.inf) for image_id in ids.tolist()])
+    def _distances_to(
+        self, session: Session, vector: FloatArray, wanted: ImageFilter, among: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.int64], FloatArray]:
+        return neighbors.distances(session, self._role, vector, spec_id=self.spec.spec_id, wanted=wanted, among=among)
 
     def sample(self, session: Session) -> FloatArray:
         """Return the distances of some images of the library, (n,)."""
         return self._sample_to(session, self.direction)
 
     def _sample_to(self, session: Session, vector: FloatArray) -> FloatArray:
-        images = estimated_count(session, self._role, spec_id=self.spec.spec_id)
-        return sample_distances(session, self._role, vector, spec_id=self.spec.spec_id, images=images)
+        images = self._count(session)
+        return neighbors.sample_distances(session, self._role, vector, spec_id=self.spec.spec_id, images=images)
 
     def judge(self, session: Session, ids: NDArray[np.int64], distances: FloatArray) -> Judgement:
         """Say what the distances of these images mean, by the terms that are wanted."""
@@ -165,9 +225,13 @@ class VectorPart:
 
     def recall(self, session: Session, k: int) -> float | None:
         """Return the measured share of the true ``k`` nearest that the index finds; None where it was not measured."""
-        points = measurements.latest_recalls(session, self.spec.spec_id, "index")
-        covering = [size for size in sorted(points) if size >= k] or sorted(points)[-1:]
-        return points[covering[0]].recall if covering else None
+        point = recall_for(self._recalls(session), k)
+        return None if point is None else point.recall
+
+    def _recalls(self, session: Session) -> dict[int, RecallPoint]:
+        if self._measured is None:
+            self._measured = measurements.latest_recalls(session, self.spec.spec_id, "index")
+        return self._measured
 
 
 class ColorPart:
@@ -186,16 +250,17 @@ class ColorPart:
         ranked = rank_palettes(self._query, colors.palettes, colors.lab, colors.weights, colors.ids, rows, window)
         return Stretch(colors.ids[ranked.rows], ranked.distances, len(ranked.rows) < k, exact=True)
 
+    def read(self, session: Session, depth: int) -> Stretch:
+        """Return the ``depth`` nearest images."""
+        return self.nearest(session, depth)
+
     def distances(self, session: Session, ids: NDArray[np.int64]) -> FloatArray:
         """Return the distance of each of these images, (n,)."""
         colors, rows = self._colors, self._taking_part(session)
-        ordered = rows[np.argsort(colors.ids[rows])]
-        places = np.minimum(np.searchsorted(colors.ids[ordered], ids), max(len(ordered) - 1, 0))
-        found = np.full(len(ids), np.inf)
-        if len(ordered):
-            known = colors.ids[ordered][places] == ids
-            chosen = ordered[places[known]]
-            found[known] = self._query.distances(colors.lab[chosen], colors.weights[chosen])
+        places = _places(ids, colors.ids[rows])
+        chosen, found = rows[places[places >= 0]], np.full(len(ids), np.inf)
+        if len(chosen):
+            found[places >= 0] = self._query.distances(colors.lab[chosen], colors.weights[chosen])
         return np.where(found <= self._within, found, np.inf)
 
     def _taking_part(self, session: Session) -> NDArray[np.intp]:
@@ -212,10 +277,28 @@ class ColorPart:
     def sample(self, session: Session) -> FloatArray:  # noqa: ARG002  a part's own way
         """Return the distances of some images of the library, (n,)."""
         colors, rows = self._colors, self._colors.colored_rows()
-        chosen = rows[:: max(1, len(rows) // SAMPLE)]
+        chosen = rows[:: max(1, len(rows) // neighbors.SAMPLE)]
         return self._query.distances(colors.lab[chosen], colors.weights[chosen]) if len(chosen) else np.empty(0)
 
     def judge(self, session: Session, ids: NDArray[np.int64], distances: FloatArray) -> Judgement:  # noqa: ARG002
         """Say what the distances of these images mean."""
         yardstick = sampled_yardstick(self.sample(session), weak_beyond=WEAK_COLORS_BEYOND)
         return judged([yardstick], distances[:, None], [1.0])
+
+
+def _places(asked: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return where each id that is asked for stands among ``ids``, in any order; -1 where it does not."""
+    order = np.argsort(ids)
+    ordered = ids[order]
+    places = np.searchsorted(ordered, asked)
+    known = places < len(ids)
+    known[known] = ordered[places[known]] == asked[known]
+    return np.where(known, order[np.where(known, places, 0)] if len(ids) else -1, -1)
+
+
+def _of_each(asked: NDArray[np.int64], ids: NDArray[np.int64], distances: FloatArray) -> FloatArray:
+    """Return the distance of each image that is asked for, inf where it is not among ``ids``."""
+    places = _places(asked, ids)
+    found = np.full(len(asked), np.inf)
+    found[places >= 0] = distances[places[places >= 0]]
+    return found

@@ -1,24 +1,21 @@
-"""Vectors: one partition and one HNSW index per model, searched by cosine distance.
+"""Vectors: one partition and one HNSW index per model, by cosine distance; what is stored, counted and copied of them.
 
 The dimension belongs to the model, so the column has none of its own and each expression casts to it; the index is on
-that same cast.
+that same cast. Searching is in neighbors.py.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from pgvector import HalfVector
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from lib.arrays import Embeddings, FloatArray
-from lib.storage.image_filters import EVERY_IMAGE, ImageFilter
 from lib.storage.tables import ClipEmbedding, Image, ResnetEmbedding
 from lib.storage.vector_copy import STAGED, stage_vectors
 
@@ -29,17 +26,6 @@ EmbeddingRole: TypeAlias = Literal["resnet", "clip"]
 EmbeddingTable: TypeAlias = type[ResnetEmbedding] | type[ClipEmbedding]
 HEX_DIGITS = frozenset("0123456789abcdef")
 TABLES: dict[EmbeddingRole, EmbeddingTable] = {"resnet": ResnetEmbedding, "clip": ClipEmbedding}
-SAMPLE = 400
-# The index sorts by inner products, an answer by distances: equal but for rounding, which can swap close neighbours.
-_OUT_OF_ORDER = 16
-
-
-@dataclass(frozen=True)
-class Neighbor:
-    """An image near the query; ``distance`` is the cosine distance, in [0, 2], low is near."""
-
-    image_id: int
-    distance: float
 
 
 def create_partition(session: Session, role: EmbeddingRole, *, spec_id: str, dimension: int) -> None:
@@ -71,123 +57,6 @@ def put_embeddings(
     statement = insert(TABLES[role]).from_select(["spec_id", "image_id", "vector"], rows)
     replaced = {"vector": statement.excluded.vector}
     session.execute(statement.on_conflict_do_update(index_elements=["spec_id", "image_id"], set_=replaced))
-
-
-def nearest(
-    session: Session,
-    role: EmbeddingRole,
-    query: FloatArray,
-    *,
-    spec_id: str,
-    k: int,
-    exact: bool = True,
-    wanted: ImageFilter = EVERY_IMAGE,
-    after: tuple[float, int] | None = None,
-) -> list[Neighbor]:
-    """Return the ``k`` live images nearest to ``query``, shape (D,), under one model, nearest first; ties by id.
-
-    Only images that ``wanted`` lets through count, and with ``after`` only those behind that (distance, id). ``exact``
-    compares every one of them; otherwise the HNSW index answers, with ``ef_search`` raised to cover ``k``. It can miss
-    some, and under a filter, or deep in the ranking, it can give up before it has found ``k``.
-    """
-    # An index scan is asked for some more, to be sorted again.
-    count = k if exact else k + _OUT_OF_ORDER
-    if not exact:
-        session.execute(_INDEX_SCAN, {"ef_search": str(max(100, min(1000, 2 * k)))})
-    statement = _nearest(role, spec_id, len(query), exact, wanted, after is not None)
-    rows = session.execute(statement, _values(query, count, after))
-    found = [Neighbor(int(image_id), float(distance)) for image_id, distance in rows]
-    return sorted(found, key=lambda neighbor: (neighbor.distance, neighbor.image_id))[:k]
-
-
-# What makes the planner read the index in its order, until the transaction ends: it takes an index scan for dearer than
-# it is, and would rather compare all rows and sort them for a few hundred.
-_INDEX_SCAN = sa.text(
-    "SELECT set_config('hnsw.ef_search', :ef_search, true), set_config('hnsw.iterative_scan', 'strict_order', true), "
-    "set_config('enable_sort', 'off', true)"
-)
-
-
-def nearest_statement(role: EmbeddingRole, query: FloatArray, *, spec_id: str, k: int) -> sa.Select[int, float]:
-    """Return the statement behind :func:`nearest` by the index, for an EXPLAIN."""
-    return _nearest(role, spec_id, len(query), False, EVERY_IMAGE, False).params(_values(query, k, None))
-
-
-def _values(query: FloatArray, count: int, after: tuple[float, int] | None) -> dict[str, Any]:
-    distance, image_id = after or (None, None)
-    values = {"query": HalfVector(np.asarray(query, dtype=np.float16)), "count": count}
-    return values | ({} if after is None else {"after_distance": distance, "after_id": image_id})
-
-
-@lru_cache(maxsize=64)  # building it takes longer than a search of the index
-def _nearest(
-    role: EmbeddingRole, spec_id: str, dimension: int, exact: bool, wanted: ImageFilter, paged: bool
-) -> sa.Select[int, float]:
-    table = TABLES[role]
-    distance = sa.cast(table.vector, HALFVEC(dimension)).cosine_distance(
-        sa.bindparam("query", type_=HALFVEC(dimension))
-    )
-    statement = (
-        sa.select(table.image_id, distance.label("distance"))
-        .join(Image, Image.id == table.image_id)
-        .where(table.spec_id == _literal(spec_id), *wanted.conditions())
-        # A sum is in no index: all is compared, whatever the planner would like.
-        .order_by(distance + 0.0 if exact else distance, table.image_id)
-        .limit(sa.bindparam("count", type_=sa.BigInteger))
-    )
-    if paged:
-        begin = sa.bindparam("after_distance", type_=sa.Double), sa.bindparam("after_id", type_=sa.BigInteger)
-        statement = statement.where(sa.tuple_(distance, table.image_id) > sa.tuple_(*begin))
-    return statement
-
-
-def cosine_distance(role: EmbeddingRole, query: FloatArray) -> sa.ColumnElement[float]:
-    """Return the cosine distance of stored vectors to ``query``, shape (D,), as the index has it."""
-    column = sa.cast(TABLES[role].vector, HALFVEC(len(query)))
-    found: sa.ColumnElement[float] = column.cosine_distance(HalfVector(np.asarray(query, dtype=np.float16)))
-    return found
-
-
-def distances_of(
-    session: Session,
-    role: EmbeddingRole,
-    query: FloatArray,
-    image_ids: NDArray[np.int64],
-    *,
-    spec_id: str,
-    wanted: ImageFilter = EVERY_IMAGE,
-) -> dict[int, float]:
-    """Return the distance to ``query``, shape (D,), of those of these images that are ``wanted`` and have a vector."""
-    table = TABLES[role]
-    statement = (
-        sa.select(table.image_id, cosine_distance(role, query))
-        .join(Image, Image.id == table.image_id)
-        .where(
-            table.spec_id == _literal(spec_id),
-            table.image_id == sa.func.any(sa.literal(image_ids.tolist(), ARRAY(sa.BigInteger))),
-            *wanted.conditions(),
-        )
-    )
-    return {int(image_id): float(distance) for image_id, distance in session.execute(statement)}
-
-
-def sample_distances(
-    session: Session, role: EmbeddingRole, query: FloatArray, *, spec_id: str, images: int
-) -> FloatArray:
-    """Return the distances to ``query``, shape (D,), of about ``SAMPLE`` of the model's live images, (n,) float64.
-
-    Blocks of the table are drawn, the same ones at each call while it does not grow; ``images`` says how many rows it
-    has, more or less.
-    """
-    table, percent = TABLES[role], min(100.0, 100.0 * SAMPLE / max(images, 1))
-    drawn = sa.tablesample(table, sa.func.system(percent), name="drawn", seed=sa.literal(1))
-    column = sa.cast(drawn.c.vector, HALFVEC(len(query)))
-    statement = (
-        sa.select(column.cosine_distance(HalfVector(np.asarray(query, dtype=np.float16))))
-        .join(Image, Image.id == drawn.c.image_id)
-        .where(drawn.c.spec_id == _literal(spec_id), Image.cleared_in.is_(None))
-    )
-    return np.array(list(session.scalars(statement)), dtype=np.float64)
 
 
 def estimated_count(session: Session, role: EmbeddingRole, *, spec_id: str) -> int:
@@ -249,7 +118,7 @@ def soundness(session: Session, role: EmbeddingRole, *, spec_id: str, dimension:
     wrong = sa.func.vector_dims(sa.cast(table.vector, HALFVEC())) != dimension
     row = session.execute(
         sa.select(sa.func.count(), sa.func.count().filter(wrong), sa.func.count().filter(unsound)).where(
-            table.spec_id == _literal(spec_id)
+            table.spec_id == spec_literal(spec_id)
         )
     ).one()
     return Soundness(*row)
@@ -309,11 +178,12 @@ def embeddings(session: Session, role: EmbeddingRole, *, spec_id: str) -> tuple[
 def _live(role: EmbeddingRole, spec_id: str, *columns: Any) -> sa.Select[Any]:
     table = TABLES[role]
     join = sa.join(table, Image, Image.id == table.image_id)
-    return sa.select(*columns).select_from(join).where(table.spec_id == _literal(spec_id), Image.cleared_in.is_(None))
+    conditions = table.spec_id == spec_literal(spec_id), Image.cleared_in.is_(None)
+    return sa.select(*columns).select_from(join).where(*conditions)
 
 
-def _literal(spec_id: str) -> sa.ColumnElement[str]:
-    # A literal, not a parameter: the planner picks the partition, hence the index, from it.
+def spec_literal(spec_id: str) -> sa.ColumnElement[str]:
+    """Return a model's id as SQL: no parameter, so that the planner picks partition and index by it. ValueError."""
     if not set(spec_id) <= HEX_DIGITS:
         raise ValueError("a spec_id is lower-case hex")
     return sa.literal_column(f"'{spec_id}'", sa.String)

@@ -141,15 +141,10 @@ def count_images(session: Session, wanted: ImageFilter = EVERY_IMAGE) -> int:
     return session.scalar(sa.select(sa.func.count()).select_from(Image).where(*wanted.conditions())) or 0
 
 
-def count_up_to(session: Session, wanted: ImageFilter, most: int) -> int:
-    """Return how many live images of those ``wanted`` there are, counting no further than ``most``."""
-    some = sa.select(sa.literal(1)).select_from(Image).where(*wanted.conditions()).limit(most).subquery()
-    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
-
-
-def matching_ids(session: Session, wanted: ImageFilter) -> NDArray[np.int64]:
-    """Return the ids of the live images ``wanted``, in no order."""
-    return np.array(list(session.scalars(sa.select(Image.id).where(*wanted.conditions()))), dtype=np.int64)
+def matching_ids(session: Session, wanted: ImageFilter, *, most: int | None = None) -> NDArray[np.int64]:
+    """Return the ids of the live images ``wanted``, in no order; no more than ``most``, whichever they are."""
+    statement = sa.select(Image.id).where(*wanted.conditions()).limit(most)
+    return np.array(list(session.scalars(statement)), dtype=np.int64)
 
 
 def bytes_of_images(session: Session) -> int:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from lib.arrays import FloatArray
@@ -25,7 +25,10 @@ PERCENTS = np.arange(101)
 
 @dataclass(frozen=True)
 class RecallPoint:
-    """One measurement: the share found, in [0, 1], by ``query_count`` queries among ``image_count`` images."""
+    """One measurement: the share found, in [0, 1], by ``query_count`` queries among ``image_count`` images.
+
+    ``ef_search`` is how many candidates wide the index was searched; None for what needs no index.
+    """
 
     kind: str
     k: int
@@ -33,6 +36,7 @@ class RecallPoint:
     query_count: int
     image_count: int
     measured_at: datetime
+    ef_search: int | None = None
 
 
 def is_stale(measured_count: int | None, count: int) -> bool:
@@ -69,13 +73,18 @@ def distance_quantiles(session: Session, spec_id: str) -> dict[str, NDArray[np.f
 
 
 def add_recalls(
-    session: Session, spec_id: str, kind: RecallKind, recalls: Mapping[int, float], *, queries: int, images: int
+    session: Session,
+    spec_id: str,
+    kind: RecallKind,
+    recalls: Mapping[int, float],
+    *,
+    queries: int,
+    images: int,
+    widths: Mapping[int, int] | None = None,
 ) -> None:
-    """Add a measurement: the recall in [0, 1] by k."""
-    rows = [
-        {"spec_id": spec_id, "kind": kind, "k": k, "recall": recall, "query_count": queries, "image_count": images}
-        for k, recall in recalls.items()
-    ]
+    """Add a measurement: the recall in [0, 1] by k, and the ``ef_search`` that it took by k."""
+    common = {"spec_id": spec_id, "kind": kind, "query_count": queries, "image_count": images}
+    rows = [common | {"k": k, "recall": recall, "ef_search": (widths or {}).get(k)} for k, recall in recalls.items()]
     if rows:
         session.execute(insert(Recall), rows)
 
@@ -87,12 +96,18 @@ def recall_history(session: Session, spec_id: str) -> list[RecallPoint]:
 
 
 def latest_recalls(session: Session, spec_id: str, kind: RecallKind) -> dict[int, RecallPoint]:
-    """Return the newest measurement of a model for each k."""
-    return {point.k: point for point in recall_history(session, spec_id) if point.kind == kind}
+    """Return the newest measurement of a model for each k, ascending."""
+    rows = session.scalars(
+        sa.select(Recall)
+        .where(Recall.spec_id == spec_id, Recall.kind == kind)
+        .ext(distinct_on(Recall.k))
+        .order_by(Recall.k, Recall.measured_at.desc(), Recall.id.desc())
+    )
+    return {row.k: _point(row) for row in rows}
 
 
 def _point(row: Recall) -> RecallPoint:
-    return RecallPoint(row.kind, row.k, row.recall, row.query_count, row.image_count, row.measured_at)
+    return RecallPoint(row.kind, row.k, row.recall, row.query_count, row.image_count, row.measured_at, row.ef_search)
 
 
 def labelled_captions(session: Session, *, limit: int) -> list[tuple[str, Sequence[int]]]:

@@ -283,8 +283,8 @@ class DistanceDistribution(Base):
 class Recall(Base):
     """One measurement of how much a model's search finds. Rows are only added: they are the history of a plot.
 
-    ``index``: the share of the exact ``k`` nearest that the index finds. ``captions``: the share of captions with an
-    image of their own among the exact ``k`` nearest.
+    ``index``: the share of the exact ``k`` nearest that the index finds, ``ef_search`` candidates wide.
+    ``captions``: the share of captions with an image of their own among the exact ``k`` nearest.
     """
 
     __tablename__ = "recalls"
@@ -295,6 +295,7 @@ class Recall(Base):
     kind: Mapped[str]
     k: Mapped[int]
     recall: Mapped[float]
+    ef_search: Mapped[int | None]
     query_count: Mapped[int]
     image_count: Mapped[int]
     measured_at: Mapped[datetime] = now()

@@ -130,7 +130,7 @@ def test_each_kind_of_search_is_answered_by_the_index(
 
     @sa.event.listens_for(large.database.engine, "before_cursor_execute")
     def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        if "ORDER BY" in statement:
+        if "<=>" in statement and "ORDER BY" in statement:
             asked.append((statement, parameters))
 
     parts, k = parts_of(kind, large, session, wanted), 10
@@ -189,6 +189,8 @@ def test_a_filter_that_leaves_one_in_a_hundred_still_fills_the_page(large: Large
     found = part.nearest(session, 100)
     assert found.ids.tolist() == large.ranked("clip", part.direction, lambda image_id: image_id % 100 == 0)[:100]
     assert (found.exact, found.is_all) == (True, False)
+    behind = part.nearest(session, 100, (float(found.distances[29]), int(found.ids[29])))
+    assert behind.ids.tolist()[:70] == found.ids.tolist()[30:]
     assert part.nearest(session, COUNT // 100 + 1).is_all
 
 
@@ -224,7 +226,32 @@ def test_the_measured_recall_is_that_of_the_next_larger_page(large: Large, sessi
     part = text_part(large)
     assert part.recall(session, 24) is None
     measurements.add_recalls(session, MEANING.spec_id, "index", {10: 0.99, 25: 0.98, 100: 0.97}, queries=50, images=9)
-    assert [part.recall(session, k) for k in (10, 24, 200)] == [0.99, 0.98, 0.97]
+    assert [text_part(large).recall(session, k) for k in (10, 24, 200)] == [0.99, 0.98, 0.97]
+
+
+def test_the_index_is_searched_as_wide_as_the_measurement_was(large: Large, session: Session) -> None:
+    recalls = {25: 0.996, 100: 0.995}
+    measurements.add_recalls(
+        session, MEANING.spec_id, "index", recalls, queries=50, images=9, widths={25: 60, 100: 150}
+    )
+    widths = {}
+    for name, wanted, k in (("page", EVERY_IMAGE, 26), ("long", EVERY_IMAGE, 27), ("filtered", HALF, 26)):
+        text_part(large, wanted).nearest(session, k)
+        widths[name] = session.scalar(sa.text("SHOW hnsw.ef_search"))
+    assert widths == {"page": "60", "long": "150", "filtered": "100"}
+
+
+def test_a_space_is_read_by_the_index_or_handed_over_whole_when_that_is_no_dearer(
+    large: Large, session: Session
+) -> None:
+    part = text_part(large, ImageFilter(left_out=(77,)))
+    some, whole = part.read(session, 100), part.read(session, COUNT // 4)
+    assert (len(some.ids), some.is_all, some.exact) == (100, False, False)
+    assert (len(whole.ids), whole.is_all, whole.exact) == (COUNT - 1, True, True)
+    ranked = large.ranked("clip", part.direction, lambda image_id: image_id != 77)
+    assert whole.behind(None, 50).ids.tolist() == ranked[:50]
+    every = part.distances(session, np.array([77, *some.ids]))
+    np.testing.assert_array_equal(every, [np.inf, *some.distances])
 
 
 def test_colors_obey_filters_and_tolerance_and_know_single_images(session: Session) -> None:

@@ -15,6 +15,7 @@ from lib.search.quality import exact_nearest
 from lib.storage import measurements, models, sources
 from lib.storage.database import Database
 from lib.storage.embeddings import put_embedding, soundness, vector_blocks
+from lib.storage.neighbors import WIDEST
 from tests.conftest import AddImage
 
 SPEC = model_spec("clip", "packaged")
@@ -72,6 +73,7 @@ def test_a_sound_index_recalls_everything_and_distances_are_those_of_the_angles(
         quantiles = measurements.distance_quantiles(session, SPEC.spec_id)
     assert {k: point.recall for k, point in recalls.items()} == {1: 1.0, 10: 1.0}  # eleven others: no 25, no 100
     assert {point.image_count for point in recalls.values()} == {PLACES}
+    assert {k: point.ef_search for k, point in recalls.items()} == {1: 30, 10: 30}  # the narrowest there is
     np.testing.assert_allclose(quantiles["nearest"], 1 - np.cos(np.radians(10)), atol=2e-3)
     assert quantiles["random"][0] == pytest.approx(1 - np.cos(np.radians(10)), abs=2e-3)
     assert quantiles["random"][100] == pytest.approx(1 - np.cos(np.radians(110)), abs=2e-3)
@@ -93,7 +95,9 @@ def _recalls_against(session: Session, angles: dict[int, float]) -> dict[int, fl
     ids = sorted(angles)
     queries = np.stack([at_angle(angles[image_id]) for image_id in ids])
     exact = quality._without_self(exact_nearest([(np.array(ids), queries)], queries, 12), ids)
-    return quality._index_recalls(session, "clip", SPEC.spec_id, ids, queries, exact)
+    found = quality._index_recalls(session, "clip", SPEC.spec_id, ids, queries, exact)
+    assert {width for _, width in found.values()} == {WIDEST}  # nothing narrower would have been good enough either
+    return {k: recall for k, (recall, _) in found.items()}
 
 
 def test_a_measurement_is_due_again_when_the_library_has_grown_by_a_twentieth(
