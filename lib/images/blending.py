@@ -1,6 +1,7 @@
 """Merging two pictures by Laplacian pyramids: each band of detail is blended over a seam as wide as the detail.
 
-Belongs here: the blend itself. Masks are made in seams.py, pictures are brought to one frame in alignment.py.
+Belongs here: the blend itself. Masks are made in seams.py, which parts of a frame they leave to compute is told by
+seam_tiles.py, pictures are brought to one frame in alignment.py.
 
 Both pyramids are linear, so one of the difference does for two: with d = a - b, levels k and the mask's pyramid w,
 
@@ -10,7 +11,8 @@ Where the mask is white, or black, farther around than the pyramid reaches, the 
 are copied. Only the tiles near a seam are computed, each from its surroundings as far as the pyramid reaches, and cut
 at multiples of 2**levels, where all levels have a pixel. Every number is then made by the same operations on the same
 numbers as in a blend of the whole frame, so the result is that one, bit for bit, whatever the tiles. All arithmetic is
-on single planes: OpenCV's sums for several channels run in another order.
+on single planes: OpenCV's sums for several channels run in another order. It is done in arrays that each thread keeps:
+the system would zero fresh ones page by page, which took longer than the arithmetic.
 
 References
 ----------
@@ -19,49 +21,38 @@ Graphics 2(4), 217-236. doi:10.1145/245.247
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from lib.arrays import Mask, RGBAImage
-from lib.images.pyramids import Level, build_gaussian, expanded
-from lib.images.seams import split_mask
+from lib.images.pyramids import Level, expanded, reduced
+from lib.images.seam_tiles import OPAQUE, Span, Tile, block_px, far_from_seams, runs, seam_tiles
+from lib.images.seams import SplitMask
 
 _Plane: TypeAlias = NDArray[Any]  # (h, w), uint8 or float32
-_Span: TypeAlias = tuple[int, int]  # from, to (exclusive), in pixels
 
 MAX_LEVELS = 8
 DEFAULT_LEVELS = 6
 _COARSEST_SIDE_PX = 8  # halving further would blend the mean colours of the whole pictures
-_TILE_PX = 1024
-_OPAQUE = 255
 _ALPHA_BITS = np.frombuffer(bytes((0, 0, 0, 255)), np.uint32)[0]  # of a pixel as one number, in either byte order
 _INVISIBLE = 0.5  # an alpha that rounds to 0
+_BANDS_PER_THREAD = 4  # of blocks to copy, so that no thread has much to do when the others are done
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A part of the frame that has to be computed, and the surroundings that it depends on."""
-
-    rows: _Span
-    columns: _Span
-    around_rows: _Span
-    around_columns: _Span
-
-
-def merge(a: RGBAImage, b: RGBAImage, *, mask: Mask | None = None, levels: int | None = None) -> RGBAImage:
+def merge(a: RGBAImage, b: RGBAImage, *, mask: Mask | SplitMask | None = None, levels: int | None = None) -> RGBAImage:
     """Return one picture that is ``a`` where the mask is white and ``b`` where it is black, with no visible seam.
 
     Parameters
     ----------
     a, b : uint8 (H, W, 4)
         Two pictures of one size (`lib.images.alignment` makes them so).
-    mask : uint8 (H, W), optional
+    mask : uint8 (H, W) or SplitMask, optional
         255 takes ``a``, 0 takes ``b``, greys mix. Left half ``a``, right half ``b`` when not given.
     levels : int, optional
         How many times the pictures are halved, from 0 (no more than the mask mixes) to 8; as many as leave a side of
@@ -83,20 +74,54 @@ def merge(a: RGBAImage, b: RGBAImage, *, mask: Mask | None = None, levels: int |
     Takes the memory of the result and some 60 MB a processor core besides.
     """
     height, width = a.shape[:2]
-    weights = split_mask(height, width) if mask is None else mask
+    weights = SplitMask(height, width) if mask is None else mask
     depth = default_levels(height, width) if levels is None else levels
     if b.shape != a.shape or weights.shape != (height, width):
         raise ValueError(f"pictures of {a.shape} and {b.shape} and a mask of {weights.shape} have no common size")
     if not 0 <= depth <= MAX_LEVELS:
         raise ValueError(f"levels must be from 0 to {MAX_LEVELS}, got {depth}")
     merged = np.empty_like(a)
-    white, black = _far_from_seams(weights, depth)
-    _copy_blocks(merged, a, white, _block_px(depth))
-    _copy_blocks(merged, b, black, _block_px(depth))
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        # Consumed, so that an error in a thread is raised here.
-        list(threads.map(partial(_compute, merged, a, b, weights, depth), seam_tiles(~(white | black), a.shape, depth)))
+    threads = os.cpu_count() or 1
+    white, black = far_from_seams(weights, depth)
+    jobs = [
+        *(
+            partial(_compute, merged, a, b, weights, depth, tile)
+            for tile in seam_tiles(~(white | black), a.shape, depth, at_once=threads)
+        ),
+        *_copies(merged, a, white, block_px(depth), threads * _BANDS_PER_THREAD),
+        *_copies(merged, b, black, block_px(depth), threads * _BANDS_PER_THREAD),
+    ]
+    _work_off(jobs, threads)
     return merged
+
+
+_Job: TypeAlias = Callable[["_Scratch"], None]
+
+
+def _work_off(jobs: Sequence[_Job], threads: int) -> None:
+    left = iter(jobs)  # shared: the next job goes to whoever is free
+
+    def work() -> None:
+        scratch = _Scratch()
+        for job in left:
+            job(scratch)
+
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for done in [pool.submit(work) for _ in range(threads)]:
+            done.result()  # an error in a thread is raised here
+
+
+class _Scratch:
+    """Arrays that one thread uses over and over, each under a name; what was in them is gone."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[object, NDArray[np.uint8]] = {}
+
+    def __call__(self, name: object, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if name not in self._arrays or self._arrays[name].size < size:
+            self._arrays[name] = np.empty(size, np.uint8)
+        return self._arrays[name][:size].view(dtype).reshape(shape)
 
 
 def default_levels(height: int, width: int) -> int:
@@ -108,50 +133,21 @@ def default_levels(height: int, width: int) -> int:
     return int(np.clip(np.log2(min(height, width) / _COARSEST_SIDE_PX), 0, DEFAULT_LEVELS))
 
 
-def reach_px(levels: int) -> int:
-    """Return how far from a seam the blend can differ from its sources.
-
-    Level k of the mask mixes pixels up to 2 (2**k - 1) px away, and its expansion spreads them as far again.
-
-    >>> reach_px(0), reach_px(6)
-    (0, 252)
-    """
-    return 4 * ((1 << levels) - 1)
+def _copies(target: RGBAImage, source: RGBAImage, blocks: NDArray[np.bool_], block: int, bands: int) -> Iterator[_Job]:
+    """Yield jobs that copy the blocks that are set, a band of rows each."""
+    step = -(-len(blocks) // bands)
+    for first in range(0, len(blocks), step):
+        rows = slice(first * block, (first + step) * block)
+        yield partial(_copy_blocks, target[rows], source[rows], blocks[first : first + step], block)
 
 
-def _block_px(levels: int) -> int:
-    """Return the side of the blocks in which near and far from a seam are told apart: all levels have a pixel there."""
-    return max(16, 1 << levels)
-
-
-def _far_from_seams(mask: Mask, levels: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which blocks have nothing but white, and nothing but black, within the pyramid's reach."""
-    import cv2
-
-    block = _block_px(levels)
-    steps = -(-reach_px(levels) // block)
-    kernel = np.ones((2 * steps + 1, 2 * steps + 1), np.uint8)
-    darkest, lightest = _block_extremes(mask, block)
-    # Beyond the frame is nothing: OpenCV's default border never wins.
-    return np.asarray(cv2.erode(darkest, kernel)) == _OPAQUE, np.asarray(cv2.dilate(lightest, kernel)) == 0
-
-
-def _block_extremes(mask: Mask, block: int) -> tuple[Mask, Mask]:
-    height, width = mask.shape
-    shape = (-(-height // block), -(-width // block))
-    # An axis of stride 0 repeats one line: a straight seam is read at the cost of that line.
-    lines = mask[: 1 if mask.strides[0] == 0 else None, : 1 if mask.strides[1] == 0 else None]
-    at_rows, at_columns = (np.arange(0, size, block) for size in lines.shape)
-    darkest = np.minimum.reduceat(np.minimum.reduceat(lines, at_rows, axis=0), at_columns, axis=1)
-    lightest = np.maximum.reduceat(np.maximum.reduceat(lines, at_rows, axis=0), at_columns, axis=1)
-    return np.broadcast_to(darkest, shape).copy(), np.broadcast_to(lightest, shape).copy()
-
-
-def _copy_blocks(target: RGBAImage, source: RGBAImage, blocks: NDArray[np.bool_], block: int) -> None:
+def _copy_blocks(
+    target: RGBAImage, source: RGBAImage, blocks: NDArray[np.bool_], block: int, _scratch: "_Scratch"
+) -> None:
     to, pixels = _as_pixels(target), _as_pixels(source)
     for row, flags in enumerate(blocks):
         rows = slice(row * block, (row + 1) * block)
-        for first, last in _runs(flags):
+        for first, last in runs(flags):
             columns = slice(first * block, last * block)
             to[rows, columns] = pixels[rows, columns]
             copied = target[rows, columns]
@@ -169,121 +165,85 @@ def _is_opaque(image: RGBAImage) -> bool:
     return bool(common & _ALPHA_BITS == _ALPHA_BITS)
 
 
-def seam_tiles(near: NDArray[np.bool_], shape: Sequence[int], levels: int) -> Iterator[Tile]:
-    """Yield tiles that hold every block near a seam, and few others; ``near`` has a flag for each block."""
-    block, margin = _block_px(levels), 4 * 2**levels
-    size = max(1, _TILE_PX // block)
-    height, width = shape[:2]
-    for first_row, last_row in _pieces(_runs(np.asarray(near.any(axis=1))), size):
-        band = near[first_row:last_row]
-        # Two tiles nearer to each other than their surroundings are cheaper as one.
-        runs = _joined(_runs(np.asarray(band.any(axis=0))), gap=2 * margin // block)
-        for first, last in _pieces(runs, size):
-            used = np.flatnonzero(band[:, first:last].any(axis=1))
-            if not used.size:  # a piece of what was only joined
-                continue
-            rows = _in_pixels(first_row + used[0], first_row + used[-1] + 1, block, height)
-            columns = _in_pixels(first, last, block, width)
-            yield Tile(rows, columns, _widened(rows, margin, height), _widened(columns, margin, width))
-
-
-def _runs(flags: NDArray[np.bool_]) -> list[_Span]:
-    """Return the spans of flags that are set.
-
-    >>> _runs(np.array([True, False, True, True]))
-    [(0, 1), (2, 4)]
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
-
-
-def _joined(runs: Sequence[_Span], *, gap: int) -> list[_Span]:
-    joined: list[_Span] = []
-    for first, last in runs:
-        if joined and first - joined[-1][1] <= gap:
-            first = joined.pop()[0]
-        joined.append((first, last))
-    return joined
-
-
-def _pieces(runs: Sequence[_Span], size: int) -> list[_Span]:
-    """Return the runs cut into pieces of nearly one length, at most ``size``.
-
-    >>> _pieces([(0, 5)], 4)
-    [(0, 3), (3, 5)]
-    """
-    return [
-        (start, min(start + step, last))
-        for first, last in runs
-        for step in [-(-(last - first) // -(-(last - first) // size))]
-        for start in range(first, last, step)
-    ]
-
-
-def _in_pixels(first: int, last: int, block: int, side: int) -> _Span:
-    return int(first) * block, min(int(last) * block, side)
-
-
-def _widened(span: _Span, margin: int, side: int) -> _Span:
-    return max(0, span[0] - margin), min(side, span[1] + margin)
-
-
-def _compute(merged: RGBAImage, a: RGBAImage, b: RGBAImage, mask: Mask, levels: int, tile: Tile) -> None:
+def _compute(
+    merged: RGBAImage,
+    a: RGBAImage,
+    b: RGBAImage,
+    mask: Mask | SplitMask,
+    levels: int,
+    tile: Tile,
+    scratch: _Scratch,
+) -> None:
     """Compute one tile of the result."""
     import cv2
 
     around = slice(*tile.around_rows), slice(*tile.around_columns)
     first, second = a[around], b[around]
     window = _Window.of(tile)
-    seam = _Seam.of(mask[around], window, levels)
+    seam = _Seam.of(mask[around], window, levels, scratch)
     place = merged[slice(*tile.rows), slice(*tile.columns)]
     if _is_opaque(first) and _is_opaque(second):
-        planes = [(cv2.extractChannel(first, c), cv2.extractChannel(second, c)) for c in range(3)]
-        color = [_rounded(window.of_plane(q) + _correction(p, q, seam)) for p, q in planes]
-        place[...] = cv2.merge([*color, np.full_like(color[0], _OPAQUE)])
+        for channel in range(3):
+            p = cv2.extractChannel(first, channel, scratch("p", first.shape[:2], np.uint8))
+            q = cv2.extractChannel(second, channel, scratch("q", first.shape[:2], np.uint8))
+            summed = _corrected(p, q, seam, scratch)
+            place[..., channel] = _rounded(summed, scratch("rounded", summed.shape, np.uint8))
+        place[..., 3] = OPAQUE
     else:
         pairs = zip(_premultiplied(first), _premultiplied(second), strict=True)
-        place[...] = _straight([window.of_plane(q) + _correction(p, q, seam) for p, q in pairs])
+        place[...] = _straight([_corrected(p, q, seam, scratch).copy() for p, q in pairs])
 
 
 def _premultiplied(rgba: RGBAImage) -> list[_Plane]:
     alpha = rgba[..., 3].astype(np.float32)
-    share = alpha / _OPAQUE
+    share = alpha / OPAQUE
     return [*(rgba[..., channel] * share for channel in range(3)), alpha]
 
 
 def _straight(planes: Sequence[_Plane]) -> RGBAImage:
-    alpha = np.clip(planes[3], 0, _OPAQUE)
-    scale = np.where(alpha > _INVISIBLE, _OPAQUE / np.maximum(alpha, _INVISIBLE), 0).astype(np.float32)
+    alpha = np.clip(planes[3], 0, OPAQUE)
+    scale = np.where(alpha > _INVISIBLE, OPAQUE / np.maximum(alpha, _INVISIBLE), 0).astype(np.float32)
     return np.stack([_rounded(plane) for plane in (*(plane * scale for plane in planes[:3]), alpha)], axis=-1)
 
 
-def _rounded(plane: _Plane) -> NDArray[np.uint8]:
+def _rounded(plane: Level, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     import cv2
 
-    return np.asarray(cv2.convertScaleAbs(np.maximum(plane, 0)), dtype=np.uint8)
+    return np.asarray(cv2.convertScaleAbs(np.maximum(plane, 0, out=plane), dst=out), dtype=np.uint8)
 
 
-def _correction(first: _Plane, second: _Plane, seam: "_Seam") -> Level:
-    """Return what is to be added to the second plane within the tile: Σ expand^k(w_k L_k(first - second)).
+def _corrected(first: _Plane, second: _Plane, seam: "_Seam", scratch: _Scratch) -> Level:
+    """Return the second plane within the tile plus Σ expand^k(w_k L_k(first - second)), in an array of ``scratch``.
 
     The planes are those of the tile's surroundings.
     """
     import cv2
 
     levels = len(seam.weights) - 1
-    gaussian = build_gaussian(np.asarray(cv2.subtract(first, second, dtype=cv2.CV_32F)), levels)
+    difference = cv2.subtract(first, second, dst=scratch("difference", first.shape), dtype=cv2.CV_32F)
+    gaussian = _gaussian(np.asarray(difference), levels, scratch, "gaussian")
     window = seam.windows[levels]
     blended = window.of_plane(gaussian[levels]) * window.of_plane(seam.weights[levels])
     for k in range(levels - 1, -1, -1):
         fine, part, size = seam.windows[k], seam.lit[k], gaussian[k].shape
-        blended = fine.from_coarser(seam.windows[k + 1], blended, *size)
+        blended = fine.from_coarser(seam.windows[k + 1], blended, *size, scratch, ("blended", k))
         coarser = part.coarser(*gaussian[k + 1].shape)
-        smooth = part.from_coarser(coarser, coarser.of_plane(gaussian[k + 1]), *size)
-        residual = cv2.multiply(cv2.subtract(part.of_plane(gaussian[k]), smooth), part.of_plane(seam.weights[k]))
+        smooth = part.from_coarser(coarser, coarser.of_plane(gaussian[k + 1]), *size, scratch, "smooth")
+        residual = scratch("residual", smooth.shape)
+        np.subtract(part.of_plane(gaussian[k]), smooth, out=residual)
+        np.multiply(residual, part.of_plane(seam.weights[k]), out=residual)
         place = part.within(fine).of_plane(blended)
         np.add(place, residual, out=place)
-    return blended
+    return np.add(seam.windows[0].of_plane(second), blended, out=scratch("corrected", blended.shape))
+
+
+def _gaussian(image: Level, levels: int, scratch: _Scratch, name: str) -> list[Level]:
+    """Return what `build_gaussian` returns, in arrays of ``scratch``."""
+    pyramid = [image]
+    for level in range(1, levels + 1):
+        height, width = ((side + 1) // 2 for side in pyramid[-1].shape)
+        pyramid.append(reduced(pyramid[-1], scratch((name, level), (height, width))))
+    return pyramid
 
 
 @dataclass(frozen=True)
@@ -299,9 +259,10 @@ class _Seam:
     lit: Sequence["_Window"]
 
     @classmethod
-    def of(cls, mask: Mask, window: "_Window", levels: int) -> "_Seam":
-        """Return the seam that ``mask`` draws in ``window``, level by level."""
-        weights = build_gaussian(mask / np.float32(_OPAQUE), levels)
+    def of(cls, mask: Mask, window: "_Window", levels: int, scratch: _Scratch) -> "_Seam":
+        """Return the seam that ``mask`` draws in ``window``, level by level, in arrays of ``scratch``."""
+        finest = np.divide(mask, np.float32(OPAQUE), out=scratch("weights", mask.shape))
+        weights = _gaussian(finest, levels, scratch, "weights")
         windows = [window]
         for level in weights[1:]:
             windows.append(windows[-1].coarser(*level.shape))
@@ -312,8 +273,8 @@ class _Seam:
 class _Window:
     """Which part of its surroundings a tile is, in pixels of them."""
 
-    rows: _Span
-    columns: _Span
+    rows: Span
+    columns: Span
 
     @classmethod
     def of(cls, tile: Tile) -> "_Window":
@@ -345,13 +306,16 @@ class _Window:
         top, left = other.rows[0], other.columns[0]
         return _Window((self.rows[0] - top, self.rows[1] - top), (self.columns[0] - left, self.columns[1] - left))
 
-    def from_coarser(self, coarser: "_Window", plane: Level, height: int, width: int) -> Level:
+    def from_coarser(
+        self, coarser: "_Window", plane: Level, height: int, width: int, scratch: _Scratch, name: object
+    ) -> Level:
         """Return this window of a level of height × width, expanded from a coarser plane that covers ``coarser``."""
         top, left = 2 * coarser.rows[0], 2 * coarser.columns[0]
-        double = expanded(plane, min(2 * coarser.rows[1], height) - top, min(2 * coarser.columns[1], width) - left)
+        size = min(2 * coarser.rows[1], height) - top, min(2 * coarser.columns[1], width) - left
+        double = expanded(plane, *size, scratch(name, size))
         rows, columns = ((span[0] - start, span[1] - start) for span, start in ((self.rows, top), (self.columns, left)))
         return double[slice(*rows), slice(*columns)]
 
 
-def _halved(span: _Span, side: int) -> _Span:
+def _halved(span: Span, side: int) -> Span:
     return max(0, span[0] // 2 - 2), min(side, (span[1] + 1) // 2 + 2)

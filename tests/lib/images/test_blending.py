@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.images import blending
-from lib.images.blending import default_levels, merge, reach_px
+from lib.images import blending, seam_tiles
+from lib.images.blending import default_levels, merge
 from lib.images.pyramids import build_gaussian, build_laplacian, collapse
+from lib.images.seam_tiles import reach_px
 from lib.images.seams import split_mask
 
 RED, BLUE = (200, 30, 30, 255), (30, 60, 200, 255)
@@ -101,13 +102,13 @@ def test_the_tiles_make_the_whole_frames_blend_bit_for_bit(height, width, levels
 def test_the_size_of_the_tiles_changes_no_pixel(monkeypatch, tile_px):
     a, b, mask = noise(1300, 1500, 1), noise(1300, 1500, 2, opaque=False), ellipse(1300, 1500)
     expected = merge(a, b, mask=mask, levels=4)
-    monkeypatch.setattr(blending, "_TILE_PX", tile_px)
+    monkeypatch.setattr(seam_tiles, "TILE_PX", tile_px)
     np.testing.assert_array_equal(merge(a, b, mask=mask, levels=4), expected)
 
 
 def test_only_what_the_pyramid_reaches_is_computed(monkeypatch):
     computed = []
-    monkeypatch.setattr(blending, "_compute", lambda *given: computed.append(given[-1]))
+    monkeypatch.setattr(blending, "_compute", lambda *given: computed.append(given[-2]))
     merge(noise(900, 2000, 1), noise(900, 2000, 2), levels=5)
     assert min(tile.columns[0] for tile in computed) >= 1000 - reach_px(5) - 32
     assert max(tile.columns[1] for tile in computed) <= 1000 + reach_px(5) + 32
