@@ -25,6 +25,10 @@ Rows: TypeAlias = NDArray[np.float32]  # (N, D)
 # What PyTorch calls the instructions that multiply bfloat16; without one of them it is emulated, many times slower.
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
+# How threads that share a forward pass wait for each other after every layer. Unasked they spin: on cores that others
+# want, too, a pass then takes ten times the processor time. Read when PyTorch is imported.
+WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -40,6 +44,7 @@ class Runtime:
     @classmethod
     def choose(cls, device: str = "auto", precision: Precision = "auto") -> "Runtime":
         """Return what these settings mean on this machine; raises ConfigurationError for a device it lacks."""
+        os.environ.setdefault(*WAIT_POLICY)
         import torch
 
         name = chosen_device(device, cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available())
