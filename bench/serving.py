@@ -1,10 +1,11 @@
-"""Eight clients that post pictures at once: our server beside two that one writes first (naive_server.py).
+"""Eight clients that post pictures at once: our server beside those that one writes first (naive_server.py).
 
-All three run at the same time on the same library and the same encoder; in each round each gets the same pictures from
-eight clients, the others being idle. No picture comes twice: the encoder remembers those that it has seen. Meanwhile
-another client asks whether the server lives. Claims: at least twice the pictures a second of a thread pool that runs
-the network one by one; and the 99th percentile of the health check at most a twentieth of what it is where the network
-runs in the event loop. Ours decodes in its limited child process, too, and describes each image that it found.
+All run at the same time on the same library and the same weights; in each round each gets the same pictures from eight
+clients, the others being idle. No picture comes twice: the encoder remembers those that it has seen. Meanwhile another
+client asks whether the server lives. Claims: at least twice the pictures a second of a thread pool that runs our
+encoder one by one; and the 99th percentile of the health check at most a twentieth of what it is where the network runs
+in the event loop. A pool that runs the network as PyTorch does unasked is printed beside them. Ours decodes in its
+limited child process, too, and describes each image that it found.
 
 Printed besides: the processor time that a picture takes in each server and its decoder, and what the network alone does
 in this process, one by one and as many at once as suit the machine: no server here can be faster than that.
@@ -162,9 +163,9 @@ def network_rates(home: Path, count: int) -> tuple[float, float]:
     return rate(1), rate(encoder.pictures_at_once)
 
 
-def report(ours: Side, pool: Side, inline: Side) -> None:
+def report(ours: Side, pool: Side, plain: Side, inline: Side) -> None:
     """Print the two claims, and the figures behind them."""
-    for peer in (pool, inline):
+    for peer in (pool, plain, inline):
         ratio = statistics.median(mine / theirs for mine, theirs in zip(ours.rates, peer.rates, strict=True))
         goal = (
             f"   goal {THROUGHPUT_GOAL:g}x: {'met' if ratio >= THROUGHPUT_GOAL else 'MISSED'}" if peer is pool else ""
@@ -173,7 +174,7 @@ def report(ours: Side, pool: Side, inline: Side) -> None:
     share = inline.health_p99_ms / ours.health_p99_ms
     print(f"health p99 beside inline: {share:.1f} times shorter   goal {HEALTH_GOAL:g}: ", end="")
     print("met" if share >= HEALTH_GOAL else "MISSED")
-    for side in (ours, pool, inline):
+    for side in (ours, pool, plain, inline):
         rate = statistics.median(side.rates)
         cpu_ms = statistics.median(side.cpu_ms)
         print(
@@ -196,18 +197,20 @@ def main() -> None:
             url = library.urls.library
             with (
                 naive("pool", home, url) as pool_server,
+                naive("plain", home, url) as plain_server,
                 naive("inline", home, url) as inline_server,
                 running_api(home, url.replace("+psycopg", ""), home / "api.log") as (client, process),
             ):
                 ours = Side("ours", Server(str(client.base_url), process.pid), "/v1/search/look?limit=24")
-                pool, inline = Side("thread pool", pool_server, "/search"), Side("inline", inline_server, "/search")
+                pool, plain = Side("thread pool", pool_server, "/search"), Side("plain pool", plain_server, "/search")
+                inline = Side("inline", inline_server, "/search")
                 first = next(sets)
-                for side in (ours, pool, inline):  # warm
+                for side in (ours, pool, plain, inline):  # warm
                     side.post_all(first[:8])
                 for files in islice(sets, rounds):
-                    for side in (ours, pool, inline):
+                    for side in (ours, pool, plain, inline):
                         side.round(files)
-                report(ours, pool, inline)
+                report(ours, pool, plain, inline)
             one_by_one, at_once = network_rates(home, count)
             print(f"    the network alone: {one_by_one:.2f} pictures/s one by one, {at_once:.2f} several at once")
     finally:
