@@ -12,8 +12,8 @@ GRACE_S = 5  # a client that waits for a run for hours must not keep the server 
 
 def main() -> None:
     """Serve."""
-    # Requests are worked on side by side. Unasked, OpenBLAS has a thread a core for each product, however small, and they
-    # spin for tens of milliseconds after it.
+    # Requests are worked on side by side. Unasked, OpenBLAS takes a thread a core for each product, however small, and
+    # these spin for tens of milliseconds after it.
     threadpool_limits(1, user_api="blas")
     settings = Settings()
     logs.configure(settings.log_level, file=settings.home_path / "logs" / "api.log")
