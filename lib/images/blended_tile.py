@@ -123,7 +123,8 @@ def difference(first: _Plane, second: _Plane, scratch: Scratch) -> Level:
     """Return first - second, float32, exact."""
     import cv2
 
-    return np.asarray(cv2.subtract(first, second, dst=scratch("difference", first.shape), dtype=cv2.CV_32F))
+    found = cv2.subtract(first, second, dst=scratch("difference", first.shape), dtype=cv2.CV_32F)
+    return np.asarray(found, dtype=np.float32)
 
 
 def _premultiplied(rgba: RGBAImage) -> list[_Plane]:
@@ -164,12 +165,12 @@ def _correction(half: Level, seam: "_Seam", scratch: Scratch, channel: int) -> L
     """
     gaussian = {1: half, **_coarser_levels(half, seam.levels, scratch, "gaussian")}
     window = seam.windows[seam.levels]
-    blended = window.of_plane(gaussian[seam.levels]) * window.of_plane(seam.weights[seam.levels])
+    blended: Level = window.of_plane(gaussian[seam.levels]) * window.of_plane(seam.weights[seam.levels])
     for k in range(seam.levels - 1, 0, -1):
         fine, part, size = seam.windows[k], seam.lit[k], gaussian[k].shape
-        blended = fine.from_coarser(seam.windows[k + 1], blended, *size, scratch, ("blended", k, channel))
+        blended = fine.from_coarser(seam.windows[k + 1], blended, size, scratch, ("blended", k, channel))
         coarser = part.coarser(*gaussian[k + 1].shape)
-        smooth = part.from_coarser(coarser, coarser.of_plane(gaussian[k + 1]), *size, scratch, "smooth")
+        smooth = part.from_coarser(coarser, coarser.of_plane(gaussian[k + 1]), size, scratch, "smooth")
         _add_residual(
             part.within(fine).of_plane(blended),
             part.of_plane(gaussian[k]),
@@ -210,17 +211,17 @@ def _finest(
         if seam.levels:
             near = strip.coarser(*halves[channel].shape)
             coarse = near.within(seam.windows[1]).of_plane(corrections[channel])
-            blended = strip.from_coarser(near, coarse, *size, scratch, "finest")
+            blended = strip.from_coarser(near, coarse, size, scratch, "finest")
         else:
             blended[...] = 0
         if firsts is not None and weights is not None:
             if seam.levels:
                 near = lit.coarser(*halves[channel].shape)
-                smooth = lit.from_coarser(near, near.of_plane(halves[channel]), *size, scratch, "smooth")
+                smooth = lit.from_coarser(near, near.of_plane(halves[channel]), size, scratch, "smooth")
             inside = lit.within(strip)
             fine = difference(firsts[channel], inside.of_plane(second), scratch)
             _add_residual(inside.of_plane(blended), fine, smooth, weights, scratch)
-        yield np.add(second, blended, out=scratch(("summed", channel), second.shape))
+        yield np.asarray(np.add(second, blended, out=scratch(("summed", channel), second.shape)))
 
 
 def _coarser_levels(half: Level, levels: int, scratch: Scratch, name: str) -> dict[int, Level]:
@@ -258,7 +259,7 @@ class _Seam:
         windows = [window]
         for level in weights.values():
             windows.append(windows[-1].coarser(*level.shape))
-        planes = (mask, *weights.values())
+        planes: list[_Plane] = [mask, *weights.values()]
         return cls(mask, weights, windows, [window.lit(plane) for window, plane in zip(windows, planes, strict=True)])
 
     @property
@@ -267,7 +268,7 @@ class _Seam:
 
 
 def _weights(mask: Mask, scratch: Scratch) -> Level:
-    return np.divide(mask, np.float32(OPAQUE), out=scratch("finest weights", mask.shape))
+    return np.asarray(np.divide(mask, np.float32(OPAQUE), out=scratch("finest weights", mask.shape)))
 
 
 @dataclass(frozen=True)
@@ -319,11 +320,11 @@ class Window:
         return Window((self.rows[0] - top, self.rows[1] - top), (self.columns[0] - left, self.columns[1] - left))
 
     def from_coarser(
-        self, coarser: "Window", plane: Level, height: int, width: int, scratch: Scratch, name: object
+        self, coarser: "Window", plane: Level, level: Sequence[int], scratch: Scratch, name: object
     ) -> Level:
-        """Return this window of a level of height × width, expanded from a coarser plane that covers ``coarser``."""
+        """Return this window of a level of some height and width, expanded from a plane that covers ``coarser``."""
         top, left = 2 * coarser.rows[0], 2 * coarser.columns[0]
-        size = min(2 * coarser.rows[1], height) - top, min(2 * coarser.columns[1], width) - left
+        size = min(2 * coarser.rows[1], level[0]) - top, min(2 * coarser.columns[1], level[1]) - left
         double = expanded(plane, *size, scratch(name, size))
         rows, columns = ((span[0] - start, span[1] - start) for span, start in ((self.rows, top), (self.columns, left)))
         return double[slice(*rows), slice(*columns)]

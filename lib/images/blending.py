@@ -77,7 +77,7 @@ def merge(a: RGBAImage, b: RGBAImage, *, mask: Mask | SplitMask | None = None, l
     merged = np.empty_like(a)
     threads = os.cpu_count() or 1
     white, black = far_from_seams(weights, depth)
-    jobs = [
+    jobs: list[_Job] = [
         *(
             partial(blend_tile, merged, a, b, weights, depth, tile)
             for tile in seam_tiles(~(white | black), a.shape, depth, at_once=threads)
