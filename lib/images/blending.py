@@ -77,10 +77,12 @@ def merge(a: RGBAImage, b: RGBAImage, *, mask: Mask | SplitMask | None = None, l
     merged = np.empty_like(a)
     threads = os.cpu_count() or 1
     white, black = far_from_seams(weights, depth)
+    tiles = seam_tiles(~(white | black), a.shape, depth, at_once=threads)
     jobs: list[_Job] = [
+        # The largest first: what a thread keeps for it holds the others, too.
         *(
             partial(blend_tile, merged, a, b, weights, depth, tile)
-            for tile in seam_tiles(~(white | black), a.shape, depth, at_once=threads)
+            for tile in sorted(tiles, key=lambda tile: tile.pixels_around, reverse=True)
         ),
         *_copies(merged, a, white, block_px(depth), threads * _BANDS_PER_THREAD),
         *_copies(merged, b, black, block_px(depth), threads * _BANDS_PER_THREAD),

@@ -29,6 +29,12 @@ class Tile:
     around_rows: Span
     around_columns: Span
 
+    @property
+    def pixels_around(self) -> int:
+        """The size of its surroundings, itself included."""
+        rows, columns = (last - first for first, last in (self.around_rows, self.around_columns))
+        return rows * columns
+
 
 def reach_px(levels: int) -> int:
     """Return how far from a seam the blend can differ from its sources.
