@@ -65,7 +65,7 @@ def merge(a: RGBAImage, b: RGBAImage, *, mask: Mask | SplitMask | None = None, l
 
     Notes
     -----
-    Takes the memory of the result and some 60 MB a processor core besides.
+    Takes the memory of the result and some 40 MB a processor core besides.
     """
     height, width = a.shape[:2]
     weights = SplitMask(height, width) if mask is None else mask
