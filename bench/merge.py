@@ -37,7 +37,7 @@ from lib.images.alignment import cover
 from lib.images.blending import merge
 from lib.images.decoding import DecodeLimits, Decoder
 from lib.images.encoding import PictureFormat, encode
-from lib.images.seams import split_mask
+from lib.images.seams import SplitMask, split_mask
 
 Picture = NDArray[np.uint8]
 LEVELS = 6
@@ -144,9 +144,10 @@ def _seconds(function: Callable[..., Any], *arguments: Any, **options: Any) -> f
     return time.perf_counter() - start
 
 
-MASKS: dict[str, Callable[[int, int], Picture]] = {
-    "left_right": lambda height, width: split_mask(height, width),
-    "gradient": lambda height, width: split_mask(height, width, angle_deg=30, softness=1),
+# As the API makes them: computed where they are looked at.
+MASKS: dict[str, Callable[[int, int], SplitMask]] = {
+    "left_right": SplitMask,
+    "gradient": lambda height, width: SplitMask(height, width, angle_deg=30, softness=1),
 }
 
 

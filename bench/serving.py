@@ -1,12 +1,18 @@
-"""Eight clients that post pictures at once: our server beside two that one writes first (naive_server.py).
+"""Eight clients that post pictures at once: our server beside those that one writes first (naive_server.py).
 
-All three run at the same time on the same library and the same encoder; in each round each gets the same pictures from
-eight clients, the others being idle. Meanwhile another client asks whether the server lives. Claims: at least twice
-the pictures a second of a thread pool that runs the network one by one; and the 99th percentile of the health check at
-most a twentieth of what it is where the network runs in the event loop. Ours decodes in its limited child process, too.
+All run at the same time on the same library and the same weights; in each round each gets the same pictures from eight
+clients, the others being idle. No picture comes twice: the encoder remembers those that it has seen. Meanwhile another
+client asks whether the server lives. Claims: at least twice the pictures a second of a thread pool that runs our
+encoder one by one; and the 99th percentile of the health check at most a twentieth of what it is where the network runs
+in the event loop. A pool that runs the network as PyTorch does unasked is printed beside them. Ours decodes in its
+limited child process, too, and describes each image that it found.
+
+Printed besides: the processor time that a picture takes in each server and its decoder, and what the network alone does
+in this process, one by one and as many at once as suit the machine: no server here can be faster than that.
 """
 
 import io
+import itertools
 import os
 import shutil
 import statistics
@@ -17,19 +23,24 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
 import httpx2 as httpx
 import numpy as np
+import psutil
 from PIL import Image
 
 from bench.color_api import running_api
 from bench.color_corpus import pictures
 from bench.paired import print_machine, quick
 from bench.synthetic_library import build
+from lib.arrays import RGBAImage
 from lib.cli.ports import free_port
+from lib.embedding.loading import load_image_encoder
+from lib.models.registry import model_spec
 from lib.settings import Settings
 from lib.storage.library import open_library
 
@@ -40,12 +51,22 @@ THROUGHPUT_GOAL, HEALTH_GOAL = 2.0, 20.0
 START_S = 120.0
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    base_url: str
+    pid: int
+
+
 class Side:
     """One server, what it managed in each round, and how long its health check took."""
 
-    def __init__(self, name: str, base_url: str, path: str) -> None:
-        self.name, self.base_url, self.path = name, base_url, path
+    def __init__(self, name: str, server: "Server", path: str) -> None:
+        self.name, self.base_url, self.path = name, server.base_url, path
+        self._process = psutil.Process(server.pid)
         self.rates: list[float] = []
+        self.cpu_ms: list[float] = []
         self.health_ms: list[float] = []
 
     def round(self, files: Sequence[bytes]) -> None:
@@ -53,10 +74,11 @@ class Side:
         stop = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(stop,))
         watcher.start()
-        start = perf_counter()
+        start, cpu_s = perf_counter(), self._cpu_s()
         with ThreadPoolExecutor(CLIENTS) as clients:
             list(clients.map(self.post_all, [files[number::CLIENTS] for number in range(CLIENTS)]))
         self.rates.append(len(files) / (perf_counter() - start))
+        self.cpu_ms.append(1e3 * (self._cpu_s() - cpu_s) / len(files))
         stop.set()
         watcher.join()
 
@@ -66,6 +88,9 @@ class Side:
             for data in files:
                 reply = client.post(self.path, files={"image": ("q.jpg", data)})
                 assert reply.is_success, reply.text
+
+    def _cpu_s(self) -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in (self._process, *self._process.children(recursive=True)))
 
     def _watch(self, stop: threading.Event) -> None:
         with httpx.Client(base_url=self.base_url, timeout=120) as client:
@@ -82,15 +107,15 @@ class Side:
 
 
 @contextmanager
-def naive(kind: str, home: Path, url: str) -> Iterator[str]:
-    """Run a naive server and yield its address once it lives."""
+def naive(kind: str, home: Path, url: str) -> Iterator[Server]:
+    """Run a naive server and yield it once it lives."""
     port = free_port()
     arguments = ["--home", str(home), "--url", url, "--port", str(port), "--kind", kind]
     process = subprocess.Popen([sys.executable, "-m", "bench.naive_server", *arguments])
     try:
         base_url = f"http://127.0.0.1:{port}"
         _wait(lambda: httpx.get(f"{base_url}/livez").is_success)
-        yield base_url
+        yield Server(base_url, process.pid)
     finally:
         process.terminate()
         process.wait(30)
@@ -108,19 +133,39 @@ def _wait(condition: Callable[[], bool]) -> None:
     raise TimeoutError(f"a server did not start within {START_S} s")
 
 
-def uploads(count: int) -> list[bytes]:
-    """Return pictures of the demo as JPEG files."""
-    files = []
-    for rgba in islice(cycle(pictures(side_px=SIDE_PX)), count):
-        sink = io.BytesIO()
-        Image.fromarray(rgba).convert("RGB").save(sink, "JPEG", quality=90)
-        files.append(sink.getvalue())
-    return files
+def uploads(sources: Sequence[RGBAImage], count: int) -> Iterator[list[bytes]]:
+    """Yield sets of pictures as JPEG files: of the sources, each time cut a little smaller."""
+    cut_px = (number // len(sources) for number in itertools.count(1))
+    files = (_jpeg(rgba[cut:, cut:]) for rgba, cut in zip(cycle(sources), cut_px, strict=False))
+    while True:
+        yield list(islice(files, count))
 
 
-def report(ours: Side, pool: Side, inline: Side) -> None:
+def _jpeg(rgba: RGBAImage) -> bytes:
+    sink = io.BytesIO()
+    Image.fromarray(rgba).convert("RGB").save(sink, "JPEG", quality=90)
+    return sink.getvalue()
+
+
+def network_rates(home: Path, count: int) -> tuple[float, float]:
+    """Return how many pictures a second the network alone manages here, one by one and several at once."""
+    encoder = load_image_encoder(model_spec("resnet", "packaged"), home, "cpu")
+    noise = np.random.default_rng(0)
+
+    def rate(at_once: int) -> float:
+        batches = [list(noise.integers(0, 256, (at_once, 260, 260, 4), np.uint8)) for _ in range(count // at_once)]
+        encoder.encode_images(batches[0])
+        start = perf_counter()
+        for batch in batches[1:]:
+            encoder.encode_images(batch)
+        return at_once * (len(batches) - 1) / (perf_counter() - start)
+
+    return rate(1), rate(encoder.pictures_at_once)
+
+
+def report(ours: Side, pool: Side, plain: Side, inline: Side) -> None:
     """Print the two claims, and the figures behind them."""
-    for peer in (pool, inline):
+    for peer in (pool, plain, inline):
         ratio = statistics.median(mine / theirs for mine, theirs in zip(ours.rates, peer.rates, strict=True))
         goal = (
             f"   goal {THROUGHPUT_GOAL:g}x: {'met' if ratio >= THROUGHPUT_GOAL else 'MISSED'}" if peer is pool else ""
@@ -129,9 +174,13 @@ def report(ours: Side, pool: Side, inline: Side) -> None:
     share = inline.health_p99_ms / ours.health_p99_ms
     print(f"health p99 beside inline: {share:.1f} times shorter   goal {HEALTH_GOAL:g}: ", end="")
     print("met" if share >= HEALTH_GOAL else "MISSED")
-    for side in (ours, pool, inline):
+    for side in (ours, pool, plain, inline):
         rate = statistics.median(side.rates)
-        print(f"    {side.name}: {rate:7.2f} pictures/s, health p99 {side.health_p99_ms:8.1f} ms")
+        cpu_ms = statistics.median(side.cpu_ms)
+        print(
+            f"    {side.name}: {rate:7.2f} pictures/s, {cpu_ms:5.1f} ms CPU a picture, "
+            f"health p99 {side.health_p99_ms:8.1f} ms"
+        )
 
 
 def main() -> None:
@@ -141,24 +190,29 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="vitrine-bench-"))
     home.chmod(0o755)
     os.environ["VITRINE_PROFILE"] = "packaged"
-    files = uploads(count)
+    sets = uploads(pictures(side_px=SIDE_PX), count)
     try:
         with open_library(Settings(home=home, profile="packaged")) as library:
             build(library, 2000)
             url = library.urls.library
             with (
-                naive("pool", home, url) as pool_url,
-                naive("inline", home, url) as inline_url,
-                running_api(home, url.replace("+psycopg", ""), home / "api.log") as (client, _process),
+                naive("pool", home, url) as pool_server,
+                naive("plain", home, url) as plain_server,
+                naive("inline", home, url) as inline_server,
+                running_api(home, url.replace("+psycopg", ""), home / "api.log") as (client, process),
             ):
-                ours = Side("ours", str(client.base_url), "/v1/search/look?limit=24")
-                pool, inline = Side("thread pool", pool_url, "/search"), Side("inline", inline_url, "/search")
-                for side in (ours, pool, inline):  # warm
-                    side.post_all(files[:8])
-                for _ in range(rounds):
-                    for side in (ours, pool, inline):
+                ours = Side("ours", Server(str(client.base_url), process.pid), "/v1/search/look?limit=24")
+                pool, plain = Side("thread pool", pool_server, "/search"), Side("plain pool", plain_server, "/search")
+                inline = Side("inline", inline_server, "/search")
+                first = next(sets)
+                for side in (ours, pool, plain, inline):  # warm
+                    side.post_all(first[:8])
+                for files in islice(sets, rounds):
+                    for side in (ours, pool, plain, inline):
                         side.round(files)
-                report(ours, pool, inline)
+                report(ours, pool, plain, inline)
+            one_by_one, at_once = network_rates(home, count)
+            print(f"    the network alone: {one_by_one:.2f} pictures/s one by one, {at_once:.2f} several at once")
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

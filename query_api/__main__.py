@@ -1,6 +1,7 @@
 """``python -m query_api``: the query API on the port of the settings, until it is told to stop."""
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from lib import logs
 from lib.settings import Settings
@@ -11,6 +12,9 @@ GRACE_S = 5  # a client that waits for a run for hours must not keep the server 
 
 def main() -> None:
     """Serve."""
+    # Requests are worked on side by side. Unasked, OpenBLAS takes a thread a core for each product, however small, and
+    # these spin for tens of milliseconds after it.
+    threadpool_limits(1, user_api="blas")
     settings = Settings()
     logs.configure(settings.log_level, file=settings.home_path / "logs" / "api.log")
     uvicorn.run(

@@ -12,7 +12,6 @@ from starlette.datastructures import UploadFile as StarletteUpload
 
 from lib.arrays import RGBAImage
 from lib.images.background import apply_mask
-from lib.images.working_copy import read_working_copy
 from lib.storage.image_filters import ImageFilter
 from query_api.cursors import MAX_CURSOR, MAX_ID
 from query_api.cutouts import subject_mask
@@ -58,7 +57,8 @@ ImageId = Annotated[int, Path(ge=1, le=MAX_ID)]
 PageCursor = Annotated[str | None, Query(max_length=MAX_CURSOR, description="`next` of the page before.")]
 
 
-def service_of(request: Request) -> Service:
+# `async def` where nothing is waited for: a plain function would be given a thread of its own.
+async def service_of(request: Request) -> Service:
     """Return the running service."""
     return cast("Service", request.app.state.service)
 
@@ -76,7 +76,7 @@ def database_session(service: ServiceDep) -> Iterator[Session]:
 SessionDep = Annotated[Session, Depends(database_session, scope="function")]
 
 
-def wants_json(request: Request) -> bool:
+async def wants_json(request: Request) -> bool:
     """Return whether the client would rather have JSON than a picture."""
     return prefers_json(request.headers.get("accept", ""))
 
@@ -84,7 +84,7 @@ def wants_json(request: Request) -> bool:
 WantsJson = Annotated[bool, Depends(wants_json)]
 
 
-def image_filter(
+async def image_filter(
     source: Annotated[SourceName | None, Query(description="Seen on a page of this source.")] = None,
     since: Annotated[Moment | None, Query(description="First stored then or later.")] = None,
     until: Annotated[Moment | None, Query(description="First stored before.")] = None,
@@ -102,15 +102,14 @@ FilterDep = Annotated[ImageFilter, Depends(image_filter)]
 
 
 def decoded_upload(service: Service, upload: StarletteUpload) -> RGBAImage:
-    """Return the working copy of an uploaded picture.
+    """Return an uploaded picture as its working copy would have it.
 
     It is decoded by the limited child process, from a staging file that is gone afterwards. Raises ImageError.
     """
     with service.objects.stage(service.settings.max_image_bytes) as staged:
         shutil.copyfileobj(upload.file, staged, COPY_BYTES)
         staged.flush()
-        decoded = service.decoder.decode(staged.path)
-    return read_working_copy(decoded.working_copy)
+        return service.decoder.decode_pixels(staged.path)
 
 
 def query_picture(

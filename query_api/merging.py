@@ -20,7 +20,7 @@ from lib.images.background import apply_mask
 from lib.images.blending import default_levels, merge
 from lib.images.compositing import lay_over
 from lib.images.encoding import PictureFormat, encode
-from lib.images.seams import drawn_mask, split_mask
+from lib.images.seams import SplitMask, drawn_mask
 from lib.images.working_copy import read_working_copy, working_size
 from lib.storage.features import NewCutout
 from lib.storage.images import image_by_id, image_by_path
@@ -117,7 +117,7 @@ def described_merge(
             raise ValueError("a subject's merge needs its cut-out")
         return _subject_merge(service, pair, cutout, levels)
     angle_deg = {"left_right": 0.0, "top_bottom": 90.0}.get(choice.kind, getattr(choice, "angle_deg", 0.0))
-    mask = split_mask(*pair.frame, angle_deg=angle_deg, position=choice.position, softness=choice.softness)
+    mask = SplitMask(*pair.frame, angle_deg=angle_deg, position=choice.position, softness=choice.softness)
     return _merged(service, pair, mask, levels)
 
 
@@ -149,7 +149,7 @@ def _subject_merge(service: Service, pair: Pair, cutout: NewCutout, levels: int 
     return merge(placed, ground, mask=matte, levels=depth)
 
 
-def _merged(service: Service, pair: Pair, mask: Mask, levels: int | None) -> RGBAImage:
+def _merged(service: Service, pair: Pair, mask: Mask | SplitMask, levels: int | None) -> RGBAImage:
     first = _pixels(service, pair, pair.first)
     second = cover(_pixels(service, pair, pair.second), *pair.frame)
     return merge(first, second, mask=mask, levels=_depth(pair, levels))

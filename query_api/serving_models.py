@@ -40,8 +40,12 @@ class SharedModel:
     def __init__(self, model: Any) -> None:
         """``model`` is an encoder, or a SubjectMasker."""
         self.spec: ModelSpec = model.spec
+        at_once = model.pictures_at_once if isinstance(model, ImageEncoder) else MOST_PICTURES
+        self.pictures_at_once = min(MOST_PICTURES, at_once)
         self._one_at_a_time = threading.Lock()
-        self._images: Batcher[RGBAImage, Any] = self._batcher(lambda images: model.encode_images(images), MOST_PICTURES)
+        self._images: Batcher[RGBAImage, Any] = self._batcher(
+            lambda images: model.encode_images(images), self.pictures_at_once
+        )
         self._texts: Batcher[str, Any] = self._batcher(lambda texts: model.encode_texts(texts), MOST_TEXTS)
         self._masks: Batcher[RGBAImage, Mask] = self._batcher(lambda images: model.masks(images), MOST_PICTURES)
         self._text_row = lru_cache(REMEMBERED_TEXTS)(lambda text: self._texts([text])[0])

@@ -37,6 +37,8 @@ class ClipEncoder:
         self._preprocessing: Preprocessing = spec.preprocessing
         self._runtime = runtime
         self._network = runtime.place(network)
+        self._pass_size = FORWARD_CPU if runtime.device.type == "cpu" else FORWARD_GPU
+        self.pictures_at_once = self._pass_size * runtime.side_by_side
         text: type[TextTower] = MaskedText if _reads_text_by_transformers(spec) else CausalText
         self._text = text(self._network, tokenizer)
 
@@ -56,8 +58,7 @@ class ClipEncoder:
         """Return one unit row per picture, (N, spec.dimension)."""
         if not images:
             return np.empty((0, self._dimension), np.float32)
-        size = FORWARD_CPU if self._runtime.device.type == "cpu" else FORWARD_GPU
-        return unit_rows(self._runtime.run(self._forward, images, size))
+        return unit_rows(self._runtime.run(self._forward, images, self._pass_size))
 
     def _forward(self, images: Sequence[RGBAImage]) -> Any:
         return self._network.encode_image(self._runtime.pictures(model_input(images, self._preprocessing)))

@@ -20,6 +20,10 @@ class ImageEncoder(Protocol):
     def spec(self) -> ModelSpec:
         """The model that the vectors belong to."""
 
+    @property
+    def pictures_at_once(self) -> int:
+        """How many pictures keep this machine busy: more in one call take as much longer."""
+
     def encode_images(self, images: Sequence[RGBAImage]) -> Embeddings:
         """Return one unit row per picture, (N, spec.dimension); pictures may differ in size, N may be 0.
 

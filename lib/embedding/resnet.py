@@ -33,6 +33,8 @@ class ResNet34Encoder:
         self._preprocessing: Preprocessing = spec.preprocessing
         self._runtime = runtime
         self._network = runtime.place(network)
+        self._pass_size = FORWARD_CPU if runtime.device.type == "cpu" else FORWARD_GPU
+        self.pictures_at_once = self._pass_size * runtime.side_by_side
 
     @classmethod
     def load(cls, spec: ModelSpec, home: Path, runtime: Runtime) -> "ResNet34Encoder":
@@ -50,8 +52,7 @@ class ResNet34Encoder:
         """Return one unit row per picture, (N, 512)."""
         if not images:
             return np.empty((0, self._dimension), np.float32)
-        size = FORWARD_CPU if self._runtime.device.type == "cpu" else FORWARD_GPU
-        return unit_rows(self._runtime.run(self._forward, images, size))
+        return unit_rows(self._runtime.run(self._forward, images, self._pass_size))
 
     def _forward(self, images: Sequence[RGBAImage]) -> Any:
         return self._network(self._runtime.pictures(model_input(images, self._preprocessing)))

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -23,6 +24,10 @@ Rows: TypeAlias = NDArray[np.float32]  # (N, D)
 
 # What PyTorch calls the instructions that multiply bfloat16; without one of them it is emulated, many times slower.
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+
+# How threads that share a forward pass wait for each other after every layer. Unasked they spin: on cores that others
+# want, too, a pass then takes ten times the processor time. Read when PyTorch is imported.
+WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Runtime:
     @classmethod
     def choose(cls, device: str = "auto", precision: Precision = "auto") -> "Runtime":
         """Return what these settings mean on this machine; raises ConfigurationError for a device it lacks."""
+        os.environ.setdefault(*WAIT_POLICY)
         import torch
 
         name = chosen_device(device, cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available())
@@ -64,6 +70,11 @@ class Runtime:
             if isinstance(module, products):
                 module.to(torch.bfloat16)
 
+    @property
+    def side_by_side(self) -> int:
+        """How many parts are worked on at once."""
+        return self.threads if self.device.type == "cpu" else 1
+
     def pictures(self, batch: NDArray[np.float32]) -> Any:
         """Return (N, 3, H, W) values as a tensor on the device, in the layout that ``place`` chose."""
         import torch
@@ -76,8 +87,8 @@ class Runtime:
         On a CPU parts run side by side, each on one thread: threads that share one pass wait for each other after
         every layer, which on a busy machine takes most of the time.
         """
-        parts = [items[start : start + size] for start in range(0, len(items), size)]
-        if self.device.type != "cpu" or len(parts) == 1 or self.threads == 1:
+        parts = [items[first:last] for first, last in part_bounds(len(items), size, self.side_by_side)]
+        if len(parts) == 1 or self.side_by_side == 1:
             return np.concatenate([self._rows(forward, part, self.threads) for part in parts])
         return np.concatenate(list(_pool(self.threads).map(lambda part: self._rows(forward, part, 1), parts)))
 
@@ -97,6 +108,20 @@ class Runtime:
         products: Any = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
         with torch.inference_mode(), products:
             yield
+
+
+def part_bounds(count: int, size: int, threads: int) -> list[tuple[int, int]]:
+    """Return where to cut ``count`` items for threads that take a part of at most ``size`` at a time.
+
+    Every thread has as many parts, as near to equal as can be, while there are items enough.
+
+    >>> part_bounds(5, 4, 2), part_bounds(1, 4, 2), part_bounds(10, 4, 1)
+    ([(0, 3), (3, 5)], [(0, 1)], [(0, 4), (4, 7), (7, 10)])
+    """
+    rounds = -(-count // (size * threads))
+    parts = min(count, rounds * threads)
+    cuts = [-(-count * part // parts) for part in range(parts + 1)] if parts else []
+    return list(pairwise(cuts))
 
 
 def chosen_device(setting: str, *, cuda: bool, mps: bool) -> str:

@@ -75,9 +75,11 @@ def on_white(image: RGBAImage) -> RGBImage:
     >>> on_white(np.array([[[0, 0, 0, 0], [10, 20, 30, 255]]], np.uint8)).tolist()
     [[[255, 255, 255], [10, 20, 30]]]
     """
+    import cv2
+
     alpha = image[..., 3:]
     if alpha.size and alpha.min() == OPAQUE:
-        return np.ascontiguousarray(image[..., :3])
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
     weight = alpha.astype(np.float32) / OPAQUE
     flat = image[..., :3] * weight + OPAQUE * (1 - weight)
     return np.rint(flat).astype(np.uint8)

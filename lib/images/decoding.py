@@ -4,10 +4,11 @@ Belongs here: the parent's side: limits, the pipe, the death and rebirth of the 
 decoding_worker.py, which no other module should call in this process.
 
 The pipe carries, in both directions, a 4-byte big-endian length and that much JSON. After an answer without ``error``
-follow ``payload_bytes`` bytes: the working copy, or the rows of the full picture (RGBA).
+follow ``payload_bytes`` bytes: the working copy, or rows of pixels (RGBA).
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import selectors
@@ -25,7 +26,7 @@ import numpy as np
 
 from lib.arrays import RGBAImage
 from lib.errors import DecoderDied, ImageError, ImageTooLarge, UndecodableImage, UnsupportedFormat
-from lib.images.decoding_protocol import HEADER, Request
+from lib.images.decoding_protocol import HEADER, Request, Wanted
 from lib.images.working_copy import read_working_copy
 
 __all__ = ["DecodeLimits", "DecodedImage", "Decoder", "read_working_copy"]
@@ -36,6 +37,9 @@ _ERRORS: dict[str, type[ImageError]] = {
 
 # Image libraries leak a little; a fresh child now and then keeps the memory limit meaningful.
 _PICTURES_PER_CHILD = 1000
+
+# A pipe of the usual 64 KiB wakes both sides dozens of times for one picture. This much Linux allows everybody.
+_PIPE_BYTES = 1 << 20
 
 _TREE = Path(__file__).resolve().parents[2]
 _PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH")
@@ -103,7 +107,7 @@ class Decoder:
         UnsupportedFormat (``unsupported_format``), ImageTooLarge (``too_many_bytes``, ``too_many_pixels``) or
         DecoderDied (``decoder_timeout``, ``decoder_memory``, ``decoder_died``), and nothing else.
         """
-        header, payload = self._ask(path, full=False)
+        header, payload = self._ask(path, "working_copy")
         return DecodedImage(
             format=header["format"],
             width_px=header["width_px"],
@@ -113,9 +117,16 @@ class Decoder:
             phash=header["phash"],
         )
 
+    def decode_pixels(self, path: Path) -> RGBAImage:
+        """Return the pixels of the working copy that `decode` would make, for who keeps none; raises as it does."""
+        return self._pixels(path, "working_pixels")
+
     def decode_full(self, path: Path) -> RGBAImage:
         """Return the picture at ``path`` at full size, as viewed, in sRGB; raises as `decode` does."""
-        header, payload = self._ask(path, full=True)
+        return self._pixels(path, "full_pixels")
+
+    def _pixels(self, path: Path, wanted: Wanted) -> RGBAImage:
+        header, payload = self._ask(path, wanted)
         return payload.reshape(header["height_px"], header["width_px"], 4)
 
     def close(self) -> None:
@@ -123,10 +134,10 @@ class Decoder:
         with self._lock:
             self._end_child()
 
-    def _ask(self, path: Path, *, full: bool) -> tuple[dict[str, Any], RGBAImage]:
+    def _ask(self, path: Path, wanted: Wanted) -> tuple[dict[str, Any], RGBAImage]:
         limits = self._limits
         _refuse_large_file(path, limits.max_bytes)
-        request = Request(str(path.absolute()), full, limits.max_pixels, limits.max_side, limits.cpu_s)
+        request = Request(str(path.absolute()), wanted, limits.max_pixels, limits.max_side, limits.cpu_s)
         with self._lock:
             child = self._living_child()
             try:
@@ -187,7 +198,7 @@ def _start_child(memory_bytes: int) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # A thread pool for arithmetic would reserve address space that the limit counts.
     environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
+    child = subprocess.Popen(
         [sys.executable, "-m", "lib.images.decoding_worker", str(memory_bytes)],
         cwd=_TREE,
         env=environment,
@@ -196,6 +207,10 @@ def _start_child(memory_bytes: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # codecs chatter about every broken file
     )
+    if child.stdout is not None and hasattr(fcntl, "F_SETPIPE_SZ"):  # macOS widens its pipes by itself
+        with contextlib.suppress(OSError):  # who has many wide pipes gets no more, and this one works as it is
+            fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return child
 
 
 def _exchange(child: subprocess.Popen[bytes], request: Request, *, deadline: float) -> tuple[dict[str, Any], RGBAImage]:

@@ -2,16 +2,22 @@
 
 import struct
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Wanted: TypeAlias = Literal["working_copy", "working_pixels", "full_pixels"]
 
 HEADER = struct.Struct(">I")  # the length of the JSON that follows
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture to read: at full size or as a working copy, within the limits of `DecodeLimits`."""
+    """One picture to read: a working copy to be kept, its pixels alone, or those at full size.
+
+    The limits are those of `DecodeLimits`.
+    """
 
     path: str
-    full: bool
+    wanted: Wanted
     max_pixels: int
     max_side: int
     cpu_s: float

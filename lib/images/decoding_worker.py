@@ -97,7 +97,8 @@ def answer(request: Request, out: BinaryIO) -> bool:
     """Write the answer to one request; return whether the process is still fit for another."""
     try:
         _renew_cpu_limit(request.cpu_s)
-        header, payload = _full(read(request)) if request.full else _working_copy(read(request))
+        reading = read(request)
+        header, payload = _working_copy(reading) if request.wanted == "working_copy" else _pixels(reading)
     except ImageError as error:
         _send(out, {"error": type(error).__name__, "reason": error.reason, "detail": error.detail[:300]})
     except MemoryError:
@@ -113,7 +114,9 @@ def answer(request: Request, out: BinaryIO) -> bool:
 
 
 def read(request: Request) -> Reading:
-    """Read the first frame of a picture, scaled down by the JPEG decoder where only the working copy is wanted.
+    """Read the first frame of a picture, at its working size unless the full one is wanted.
+
+    A JPEG decoder scales down as it reads, as far as it can.
 
     Raises UndecodableImage, UnsupportedFormat or ImageTooLarge, or MemoryError at the process's limit.
     """
@@ -138,16 +141,16 @@ def _read_opened(image: Image.Image, request: Request) -> Reading:
     format_ = "JPEG" if image.format == "MPO" else str(image.format)
     if format_ not in FORMATS:
         raise UnsupportedFormat("unsupported_format", format_)
-    stored = image.size
+    stored, full = image.size, request.wanted == "full_pixels"
     _refuse_large(image, request)
-    if not request.full and format_ == "JPEG":
+    if not full and format_ == "JPEG":
         image.draft(None, working_size(*stored))
     image.load()
     shrunk = image.size != stored and format_ == "JPEG"
     turn = _TURNS.get(_orientation(image))
     viewed = srgb_image(image)
     # Before turning, which then moves fewer pixels; the working size of a turned picture is the turned size.
-    viewed = viewed if request.full else scaled(viewed)
+    viewed = viewed if full else scaled(viewed)
     width, height = stored if shrunk else image.size
     if turn is not None:
         viewed = viewed.transpose(turn)
@@ -195,16 +198,19 @@ def _working_copy(reading: Reading) -> tuple[dict[str, Any], list[bytes]]:
     rgba = np.asarray(reading.image.convert("RGBA"))
     working_copy = encode_working_copy(rgba)
     header = {
-        **_description(reading, len(working_copy)),
+        "format": reading.format,
+        "width_px": reading.width_px,
+        "height_px": reading.height_px,
+        "payload_bytes": len(working_copy),
         "has_alpha": bool((rgba[..., 3] < 255).any()),
         "phash": phash64(rgba),
     }
     return header, [working_copy]
 
 
-def _full(reading: Reading) -> tuple[dict[str, Any], Iterator[bytes]]:
+def _pixels(reading: Reading) -> tuple[dict[str, Any], Iterator[bytes]]:
     width, height = reading.image.size
-    return _description(reading, width * height * 4), _strips(reading.image)
+    return {"width_px": width, "height_px": height, "payload_bytes": width * height * 4}, _strips(reading.image)
 
 
 def _strips(image: Image.Image) -> Iterator[bytes]:
@@ -212,15 +218,6 @@ def _strips(image: Image.Image) -> Iterator[bytes]:
     for top in range(0, image.height, _STRIP_ROWS):
         strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
         yield strip.convert("RGBA").tobytes()
-
-
-def _description(reading: Reading, payload_bytes: int) -> dict[str, Any]:
-    return {
-        "format": reading.format,
-        "width_px": reading.width_px,
-        "height_px": reading.height_px,
-        "payload_bytes": payload_bytes,
-    }
 
 
 def _send(out: BinaryIO, header: dict[str, Any]) -> None:

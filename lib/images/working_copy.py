@@ -67,6 +67,17 @@ def encode_working_copy(rgba: RGBAImage) -> bytes:
     return _HEADER.pack(MAGIC, width, height, opaque) + compressor.compress(differences.tobytes())
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Return the width and height of a working copy, in pixels. Raises UndecodableImage (``corrupt``)."""
+    if not data.startswith(MAGIC):
+        return read_webp(data).shape[1::-1]
+    try:
+        _, width, height, _ = _HEADER.unpack_from(data)
+    except struct.error as error:
+        raise UndecodableImage("corrupt", f"a damaged working copy: {error}") from error
+    return int(width), int(height)
+
+
 def read_working_copy(data: bytes) -> RGBAImage:
     """Return the pixels of a working copy that this module made: uint8 (H, W, 4).
 

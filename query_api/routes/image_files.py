@@ -3,21 +3,22 @@
 A file is found by its row, never by a path that a client names.
 """
 
-import io
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
-from PIL import Image as Pillow
 from sqlalchemy.orm import Session
 
 from lib.errors import NotComputedYet
 from lib.images.background import apply_mask
 from lib.images.collage import encode_png
 from lib.images.encoding import PictureFormat, encode
-from lib.images.working_copy import read_working_copy
+from lib.images.thumbnails import THUMBNAIL_VERSION
+from lib.images.thumbnails import thumbnail as thumbnail_file
 from lib.storage.features import active_cutout
 from lib.storage.images import image_by_id, image_by_path
+from lib.storage.objects import ObjectStore
 from lib.storage.tables import Cutout, Image
 from query_api.cutouts import compared_picture, cutout_of
 from query_api.dependencies import ImageId, ServiceDep, SessionDep, WantsJson
@@ -38,7 +39,7 @@ MEDIA_TYPES = {
     "TIFF": "image/tiff",
 }
 SMALLEST_PX, LARGEST_PX = 32, 1024
-THUMBNAIL_QUALITY = 82
+KEPT_PX, KEPT_THUMBNAILS = 400, 1000  # those of galleries stay in memory, some 20 KB each
 CHANGEABLE_HEADERS = {**FILE_HEADERS, "Cache-Control": "private, no-cache"}  # another model may make another mask
 TRANSPARENT_PICTURES: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}, "image/webp": {}}}}
 
@@ -62,19 +63,19 @@ def thumbnail(
     """Return a small WebP of the picture as viewed."""
     image = image_by_id(session, image_id)
     side = min(max(w, SMALLEST_PX), LARGEST_PX)
-    headers = {**FILE_HEADERS, "ETag": f'"{image.working_copy_sha256}-{side}"'}
+    headers = {**FILE_HEADERS, "ETag": f'"{image.working_copy_sha256}-{side}-{THUMBNAIL_VERSION}"'}
     session.close()
     if has_it_already(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return Response(_thumbnail(service, image, side), media_type="image/webp", headers=headers)
+    made = (_kept_thumbnail if side <= KEPT_PX else _thumbnail)(service.objects, image.working_copy_sha256, side)
+    return Response(made, media_type="image/webp", headers=headers)
 
 
-def _thumbnail(service: Service, image: Image, side: int) -> bytes:
-    picture = Pillow.fromarray(read_working_copy(service.objects.read(image.working_copy_sha256)))
-    picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
-    sink = io.BytesIO()
-    picture.save(sink, "WEBP", quality=THUMBNAIL_QUALITY, method=2)
-    return sink.getvalue()
+def _thumbnail(objects: ObjectStore, working_copy_sha256: str, side: int) -> bytes:
+    return thumbnail_file(objects.read(working_copy_sha256), side)
+
+
+_kept_thumbnail = lru_cache(KEPT_THUMBNAILS)(_thumbnail)
 
 
 @router.get("/{image_id}/cutout", response_class=Response, responses=TRANSPARENT_PICTURES)

@@ -1,4 +1,4 @@
-"""The predecessor's twelve requests as its own page shows them: sent by curl, to a real server, kind of answer and all."""
+"""The predecessor's twelve requests as its own page shows them: sent by curl to a real server."""
 
 import json
 import shutil

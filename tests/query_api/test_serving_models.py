@@ -21,6 +21,7 @@ class Counting:
     def __init__(self, home: Path) -> None:
         self._model = load_image_encoder(model_spec("clip", "packaged"), home, "cpu")
         self.spec: ModelSpec = self._model.spec
+        self.pictures_at_once = max(2, self._model.pictures_at_once)
         self.sizes: list[int] = []
 
     def encode_images(self, images: Sequence[RGBAImage]) -> Embeddings:

@@ -1,7 +1,13 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lib.embedding.runtime import Runtime, chooses_bf16, chosen_device, cores
+from lib.embedding.runtime import Runtime, chooses_bf16, chosen_device, cores, part_bounds
 from lib.errors import ConfigurationError
 
 
@@ -63,6 +69,16 @@ def test_inference_uses_as_many_threads_as_the_environment_allows(monkeypatch, a
     assert (cores(), Runtime.choose("cpu").threads) == (threads, threads)
 
 
+@pytest.mark.parametrize(("asked", "policy"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_for_each_other_sleep_unless_told_otherwise(asked, policy):
+    """OpenMP itself says what it was told (OMP_DISPLAY_ENV, OpenMP 4.0)."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_DISPLAY_ENV": "TRUE"} | ({} if asked is None else {"OMP_WAIT_POLICY": asked})
+    command = "from lib.embedding.runtime import Runtime; Runtime.choose('cpu')"
+    told = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True)
+    assert f"OMP_WAIT_POLICY = '{policy}'" in told.stderr
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_parts_come_back_in_order_each_under_its_own_pass(threads):
     def forward(part):
@@ -73,6 +89,16 @@ def test_parts_come_back_in_order_each_under_its_own_pass(threads):
 
     rows = Runtime(torch.device("cpu"), threads=threads).run(forward, list(range(1, 11)), 3)
     assert rows.tolist() == [[item, -item] for item in range(1, 11)]
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 5))
+def test_parts_hold_every_item_once_and_give_every_thread_as_much(count, size, threads):
+    bounds = part_bounds(count, size, threads)
+    assert [item for first, last in bounds for item in range(first, last)] == list(range(count))
+    sizes = [last - first for first, last in bounds]
+    assert 1 <= min(sizes) <= max(sizes) <= size
+    assert max(sizes) - min(sizes) <= 1
+    assert len(sizes) % threads == 0 or len(sizes) == count
 
 
 def test_bfloat16_is_for_products_alone():

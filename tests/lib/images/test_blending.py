@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.images import blending
-from lib.images.blending import default_levels, merge, reach_px
+from lib.images import blended_tile, blending, seam_tiles
+from lib.images.blending import default_levels, merge
 from lib.images.pyramids import build_gaussian, build_laplacian, collapse
-from lib.images.seams import split_mask
+from lib.images.seam_tiles import reach_px
+from lib.images.seams import SplitMask, split_mask
 
 RED, BLUE = (200, 30, 30, 255), (30, 60, 200, 255)
 
@@ -101,13 +102,42 @@ def test_the_tiles_make_the_whole_frames_blend_bit_for_bit(height, width, levels
 def test_the_size_of_the_tiles_changes_no_pixel(monkeypatch, tile_px):
     a, b, mask = noise(1300, 1500, 1), noise(1300, 1500, 2, opaque=False), ellipse(1300, 1500)
     expected = merge(a, b, mask=mask, levels=4)
-    monkeypatch.setattr(blending, "_TILE_PX", tile_px)
+    monkeypatch.setattr(seam_tiles, "TILE_PX", tile_px)
     np.testing.assert_array_equal(merge(a, b, mask=mask, levels=4), expected)
+
+
+@pytest.mark.parametrize("rows", [2, 30, 5000])
+def test_the_height_of_the_strips_changes_no_pixel(monkeypatch, rows):
+    a, b, mask = noise(701, 300, 1), noise(701, 300, 2), ellipse(701, 300)
+    expected = merge(a, b, mask=mask, levels=5)
+    monkeypatch.setattr(blended_tile, "_STRIP_ROWS", rows)
+    np.testing.assert_array_equal(merge(a, b, mask=mask, levels=5), expected)
+
+
+@pytest.mark.parametrize("threads", [1, 3, 64])
+def test_the_number_of_threads_changes_no_pixel(monkeypatch, threads):
+    a, b = noise(1900, 900, 1), noise(1900, 900, 2)
+    expected = blend_of_the_whole_frame(a, b, split_mask(1900, 900), 5)
+    monkeypatch.setattr(blending.os, "cpu_count", lambda: threads)
+    np.testing.assert_array_equal(merge(a, b, levels=5), expected)
+
+
+@pytest.mark.parametrize(("angle_deg", "softness"), [(0, 0), (90, 0.3), (30, 0), (200, 1)])
+def test_a_mask_that_is_computed_where_it_is_looked_at_is_the_same_mask(angle_deg, softness):
+    a, b, split = noise(700, 900, 1), noise(700, 900, 2), SplitMask(700, 900, angle_deg, 0.4, softness)
+    np.testing.assert_array_equal(merge(a, b, mask=split), merge(a, b, mask=split[:, :].copy()))
+
+
+def test_a_narrow_seam_is_cut_into_few_long_tiles_one_for_each_thread():
+    near = np.zeros((47, 63), bool)
+    near[:, 27:36] = True
+    tiles = list(seam_tiles.seam_tiles(near, (3000, 4000), 6, at_once=2))
+    assert [(tile.rows, tile.columns) for tile in tiles] == [((0, 1536), (1728, 2304)), ((1536, 3000), (1728, 2304))]
 
 
 def test_only_what_the_pyramid_reaches_is_computed(monkeypatch):
     computed = []
-    monkeypatch.setattr(blending, "_compute", lambda *given: computed.append(given[-1]))
+    monkeypatch.setattr(blending, "blend_tile", lambda *given: computed.append(given[-2]))
     merge(noise(900, 2000, 1), noise(900, 2000, 2), levels=5)
     assert min(tile.columns[0] for tile in computed) >= 1000 - reach_px(5) - 32
     assert max(tile.columns[1] for tile in computed) <= 1000 + reach_px(5) + 32

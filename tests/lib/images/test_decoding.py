@@ -79,6 +79,32 @@ def test_full_size_is_full_size(decoder, save):
     np.testing.assert_array_equal(decoder.decode_full(path), np.asarray(blobs(1500, 700).convert("RGBA")))
 
 
+def photograph(width, height, seed=0):
+    """A picture with detail that no scaling leaves as it is."""
+    grain = np.random.default_rng(seed).integers(-30, 31, (height, width, 3))
+    return Image.fromarray(np.clip(np.asarray(blobs(width, height, seed)) + grain, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("size", [(300, 200), (2200, 1600)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_pixels_alone_are_those_of_the_working_copy(decoder, save, format_, size, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(photograph(*size), format_, exif=exif)
+    np.testing.assert_array_equal(decoder.decode_pixels(path), read_working_copy(decoder.decode(path).working_copy))
+
+
+def test_the_pixels_alone_keep_what_alpha_hides(decoder, save):
+    rgba = np.random.default_rng(0).integers(0, 256, (70, 90, 4), dtype=np.uint8)
+    np.testing.assert_array_equal(decoder.decode_pixels(save(Image.fromarray(rgba))), rgba)
+
+
+def test_a_broken_picture_has_no_pixels(decoder, save):
+    with pytest.raises(UndecodableImage):
+        decoder.decode_pixels(save(b"no picture"))
+
+
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_is_turned_to_the_view(decoder, save, orientation, format_):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.images.seams import drawn_mask, split_mask
+from lib.images.seams import SplitMask, drawn_mask, split_mask
 
 
 def test_the_middle_column_of_an_odd_width_is_half_and_half():
@@ -32,6 +32,23 @@ def test_a_gradient_falls_evenly_from_corner_to_corner():
 def test_a_straight_split_takes_the_memory_of_one_line():
     assert 0 in split_mask(5000, 5000).strides
     assert 0 in split_mask(5000, 5000, angle_deg=90, softness=0.5).strides
+
+
+@pytest.mark.parametrize("angle_deg", [0, 30, 90, 135, 180, -70])
+@pytest.mark.parametrize("softness", [0, 0.2, 1])
+def test_the_extremes_of_blocks_are_those_of_their_pixels(angle_deg, softness):
+    split = SplitMask(70, 90, angle_deg=angle_deg, position=0.4, softness=softness)
+    darkest, lightest = split.block_extremes(16)
+    blocks = [[split[:, :][y : y + 16, x : x + 16] for x in range(0, 90, 16)] for y in range(0, 70, 16)]
+    np.testing.assert_array_equal(darkest, [[block.min() for block in row] for row in blocks])
+    np.testing.assert_array_equal(lightest, [[block.max() for block in row] for row in blocks])
+
+
+def test_a_part_of_a_split_is_that_part_of_the_whole():
+    split = SplitMask(300, 200, angle_deg=25, softness=0.5)
+    np.testing.assert_array_equal(
+        split[100:260, 30:90], split_mask(300, 200, angle_deg=25, softness=0.5)[100:260, 30:90]
+    )
 
 
 def test_a_drawing_counts_by_its_lightness_and_its_alpha():

@@ -30,6 +30,7 @@ class FixedEncoder:
     """Our own encoder: every query lies at 0 degrees."""
 
     spec: ModelSpec
+    pictures_at_once: int = 1
 
     def encode_images(self, images: Sequence[RGBAImage]) -> Embeddings:
         """Return the vector at 0 degrees."""
