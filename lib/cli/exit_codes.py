@@ -1,0 +1,53 @@
+"""What the command's exit code says, and which code an error ends it with."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from lib import errors
+from lib.client import problems
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    NOT_NOW = 5
+    INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
+
+
+MEANINGS = {
+    ExitCode.OK: "done",
+    ExitCode.FAILED: "nothing was found, or it failed",
+    ExitCode.USAGE: "the command, or a setting, is not right",
+    ExitCode.UNREACHABLE: "no service, or no database, answers",
+    ExitCode.REFUSED: "the API key is missing, or may not do this",
+    ExitCode.NOT_NOW: "not as things stand: busy, not computed yet, in conflict with what is there",
+    ExitCode.INTERRUPTED: "Ctrl-C",
+}
+# The first that fits counts.
+CODES: Sequence[tuple[type[Exception], ExitCode]] = (
+    (problems.Unreachable, ExitCode.UNREACHABLE),
+    (problems.UnexpectedAnswer, ExitCode.UNREACHABLE),
+    (problems.Forbidden, ExitCode.REFUSED),
+    (problems.Invalid, ExitCode.USAGE),
+    (problems.Conflict, ExitCode.NOT_NOW),
+    (problems.NotReady, ExitCode.NOT_NOW),
+    (problems.JobStillRunning, ExitCode.NOT_NOW),
+    (errors.ConfigurationError, ExitCode.USAGE),
+    (errors.DatabaseUnavailable, ExitCode.UNREACHABLE),
+    (errors.Busy, ExitCode.NOT_NOW),
+)
+EPILOG = "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in MEANINGS.items()) + "."
+
+
+def exit_code_of(error: Exception) -> ExitCode:
+    """Return the code that an error ends the command with.
+
+    >>> exit_code_of(problems.Unreachable("nobody is there")), exit_code_of(ValueError("a bug"))
+    (<ExitCode.UNREACHABLE: 3>, <ExitCode.FAILED: 1>)
+    """
+    return next((code for kind, code in CODES if isinstance(error, kind)), ExitCode.FAILED)
