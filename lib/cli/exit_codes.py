@@ -39,6 +39,7 @@ CODES: Sequence[tuple[type[Exception], ExitCode]] = (
     (problems.JobStillRunning, ExitCode.NOT_NOW),
     (errors.ConfigurationError, ExitCode.USAGE),
     (errors.DatabaseUnavailable, ExitCode.UNREACHABLE),
+    (errors.Conflict, ExitCode.NOT_NOW),
     (errors.Busy, ExitCode.NOT_NOW),
 )
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in MEANINGS.items()) + "."

@@ -20,9 +20,9 @@ from rich.console import Console
 from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.home_lock import only_supervisor
-from lib.cli.models import missing_weights
 from lib.cli.processes import Processes, ProcessFailed
 from lib.cli.sources_file import upsert_sources_file
+from lib.cli.weights import missing_weights
 from lib.errors import DatabaseUnavailable
 from lib.settings import Settings
 from lib.storage.library import Library, open_library
