@@ -110,10 +110,13 @@ def _add_files(path: Path, name: str | None, home: Path | None, *, as_json: bool
     source = name or name_for((path if path.is_dir() else path.parent).name)
     limits = DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
-    with open_library(settings) as library, Decoder(limits) as decoder:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(source, total=len(files))
-            report = add_files(library, path, files, name=source, decoder=decoder, on_file=lambda _: bar.advance(task))
+    with (
+        open_library(settings) as library,
+        Decoder(limits) as decoder,
+        Progress(*columns, console=Console(stderr=True), transient=True) as bar,
+    ):
+        task = bar.add_task(source, total=len(files))
+        report = add_files(library, path, files, name=source, decoder=decoder, on_file=lambda _: bar.advance(task))
     if as_json:
         print_json({"source": source, "home": str(settings.home_path), **asdict(report)})
         return
@@ -125,5 +128,6 @@ def _add_files(path: Path, name: str | None, home: Path | None, *, as_json: bool
         show(f"  {counted(count, 'file')}: {REASONS.get(reason, reason.replace('_', ' '))}")
     if report.new:
         note(
-            "Cut-outs, colours and vectors follow: by themselves where `vitrine up` runs, else by `vitrine run derive index`."
+            "Cut-outs, colours and vectors follow by themselves within a minute where `vitrine up` runs, "
+            "else by `vitrine run derive index`."
         )

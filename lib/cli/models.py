@@ -3,6 +3,8 @@
 They are facts of the library and files on this machine, so these commands open the library itself, running or not.
 """
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
@@ -25,27 +27,42 @@ app = typer.Typer(no_args_is_help=True)
 LANGUAGES_SHOWN = 6
 
 
+@dataclass(frozen=True)
+class KnownModel:
+    """A model of the registry, and how it stands here; no ``state`` where this library has not used it."""
+
+    role: str
+    name: str
+    spec_id: str
+    profile: str
+    dimension: int | None
+    languages: Sequence[str]
+    weights_here: bool
+    state: str | None = None
+    done: int | None = None
+    pending: int | None = None
+
+
 @app.command("list")
 def list_models(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show the models that Vitrine knows, whether their weights are here, and what this library does with them."""
-    rows = _known_models(library_settings(home))
+    found = _known_models(library_settings(home))
     if as_json:
-        print_json(rows)
+        print_json([asdict(model) for model in found])
         return
     shown = table("role", "model", "profile", "dimension", "languages", "weights", "in this library", "done", "pending")
-    for row in rows:
-        languages = row["languages"]
-        more = " …" if len(languages) > LANGUAGES_SHOWN else ""
+    for model in found:
+        more = " …" if len(model.languages) > LANGUAGES_SHOWN else ""
         shown.add_row(
-            row["role"],
-            row["name"],
-            row["profile"],
-            _or_nothing(row["dimension"]),
-            " ".join(languages[:LANGUAGES_SHOWN]) + more,
-            "here" if row["weights_here"] else "to be pulled",
-            row["state"] or "",
-            _or_nothing(row["done"]),
-            _or_nothing(row["pending"]),
+            model.role,
+            model.name,
+            model.profile,
+            _or_nothing(model.dimension),
+            " ".join(model.languages[:LANGUAGES_SHOWN]) + more,
+            "here" if model.weights_here else "to be pulled",
+            model.state or "",
+            _or_nothing(model.done),
+            _or_nothing(model.pending),
         )
     show(shown)
 
@@ -54,31 +71,22 @@ def _or_nothing(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _known_models(settings: Settings) -> list[dict[str, object]]:
+def _known_models(settings: Settings) -> list[KnownModel]:
     from lib.cli.weights import are_here
     from lib.storage import models
     from lib.storage.library import open_library
 
     with open_library(settings) as library, library.database.session() as session:
         states = {model.spec_id: (model.state, models.coverage(session, model)) for model in models.all_models(session)}
-    rows: list[dict[str, object]] = []
+    found = []
     for spec in model_specs():
-        state, counts = states.get(spec.spec_id, (None, None))
-        rows.append(
-            {
-                "role": spec.role,
-                "name": spec.name,
-                "spec_id": spec.spec_id,
-                "profile": spec.profile or "any",
-                "dimension": spec.dimension,
-                "languages": list(spec.languages),
-                "weights_here": are_here(spec, settings.home_path),
-                "state": state,
-                "done": counts.done if counts else None,
-                "pending": counts.pending if counts else None,
-            }
-        )
-    return rows
+        facts = (spec.role, spec.name, spec.spec_id, spec.profile or "any", spec.dimension, spec.languages)
+        known = KnownModel(*facts, are_here(spec, settings.home_path))
+        if spec.spec_id in states:
+            state, counts = states[spec.spec_id]
+            known = replace(known, state=state, done=counts.done, pending=counts.pending)
+        found.append(known)
+    return found
 
 
 @app.command("pull")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,7 +25,7 @@ from lib.cli.server import UrlOption, connected
 from lib.cli.terms import HEX, read_terms, six_digits
 from lib.cli.thumbnails import ThumbnailsOption
 from lib.client import Vitrine
-from lib.client.models import ColorMatching, Harmony, ImageTerm, Wheel
+from lib.client.models import CutoutOption, Harmony, ImageTerm, Wheel
 from lib.client.uploads import Picture
 
 ColorMatch = Literal["palette", "layout", "main"]
@@ -155,12 +155,11 @@ def _by_picture(
 ) -> Answer:
     if match == "main":
         raise typer.BadParameter("--match main compares one colour, not a picture")
-    matching = cast("ColorMatching", match)
-    background = "auto" if cutout else "none"
+    background: CutoutOption = "auto" if cutout else "none"
     if harmony is None:
-        return vitrine.search.similar_colors(picture, match=matching, tolerance=tolerance, cutout=background, limit=k)
+        return vitrine.search.similar_colors(picture, match=match, tolerance=tolerance, cutout=background, limit=k)
     return vitrine.search.complementary_colors(
-        picture, harmony=harmony, wheel=wheel, match=matching, tolerance=tolerance, cutout=background, limit=k
+        picture, harmony=harmony, wheel=wheel, match=match, tolerance=tolerance, cutout=background, limit=k
     )
 
 

@@ -43,7 +43,7 @@ def list_sources(url: UrlOption = None, as_json: JsonOption = False) -> None:
     show(shown if found else "There are no sources yet: add one with `vitrine sources add URL`.")
 
 
-def _when(source: SourceInfo) -> str:
+def _when(source: SourceInfo | SourceDetail) -> str:
     if is_folder(source.site):
         return "when it is added again"
     if not source.enabled:

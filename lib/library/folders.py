@@ -49,18 +49,15 @@ def picture_files(root: Path) -> list[Path]:
     """
     if root.is_file():
         return [root]
-    found = (
-        Path(folder, name)
-        for folder, folders, names in os.walk(root)
-        if not _leave_out_hidden(folders)
-        for name in sorted(names)
-        if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-    )
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))  # walked in this order
+        found += [Path(folder, name) for name in sorted(names) if _is_named_like_a_picture(name)]
     return [path for path in found if path.is_file()]
 
 
-def _leave_out_hidden(folders: list[str]) -> None:
-    folders[:] = sorted(name for name in folders if not name.startswith("."))
+def _is_named_like_a_picture(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def add_files(
