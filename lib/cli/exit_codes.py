@@ -45,6 +45,19 @@ CODES: Sequence[tuple[type[Exception], ExitCode]] = (
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in MEANINGS.items()) + "."
 
 
+def sentence(error: Exception) -> str:
+    """Return what to say of an error: what it is about this time, then what to do.
+
+    >>> sentence(problems.problem_from(404, {}, b'{"title": "Ask for another", "detail": "there is no image 7"}'))
+    'there is no image 7. Ask for another'
+    """
+    if not isinstance(error, problems.VitrineProblem):
+        return str(error)
+    wrong = "; ".join(f"{part.where}: {part.message}" for part in error.errors)
+    key = "set VITRINE_API_KEY to a key (`vitrine keys create`)" if isinstance(error, problems.Forbidden) else ""
+    return ". ".join(part for part in (error.detail, wrong, error.title, key) if part)
+
+
 def exit_code_of(error: Exception) -> ExitCode:
     """Return the code that an error ends the command with.
 

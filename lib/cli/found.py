@@ -69,6 +69,8 @@ def _show_table(vitrine: Vitrine, answer: Answer, *, with_pictures: bool) -> Non
         picture = [_picture(vitrine, result.image_id)] if with_pictures else []
         shown.add_row(*picture, *cells)
     show(shown)
+    if isinstance(answer, ColorSearchAnswer):
+        note(f"Distance: {answer.unit}. {answer.total:,} match.")
 
 
 def _picture(vitrine: Vitrine, image_id: int) -> Any:
@@ -76,9 +78,8 @@ def _picture(vitrine: Vitrine, image_id: int) -> Any:
 
 
 def _columns(answer: Answer) -> Sequence[str]:
-    distance = f"distance ({answer.unit})" if isinstance(answer, ColorSearchAnswer) else "distance"
     relevance = ["relevance"] if isinstance(answer, MixedSearchAnswer) else []
-    return ("id", distance, *relevance, "image")
+    return ("id", "distance", *relevance, "image")
 
 
 def _cells(result: Any) -> Sequence[str]:

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from lib.cli import adding, jobs, keys, models, pictures, searches, sources
+from lib.cli import adding, doctor, exporting, jobs, keys, models, pictures, searches, sources, upkeep
 from lib.cli import status as status_command
-from lib.cli.exit_codes import EPILOG, ExitCode, exit_code_of
+from lib.cli.exit_codes import EPILOG, ExitCode, exit_code_of, sentence
 from lib.cli.homes import HomeOption, library_settings, read_settings
 from lib.cli.output import complain
 from lib.client import VitrineError as ClientError
@@ -76,6 +76,12 @@ app.command(rich_help_panel=FILL)(adding.add)
 app.command(rich_help_panel=FILL)(jobs.scrape)
 app.add_typer(sources.app, name="sources", help="The sites that are scraped.", rich_help_panel=FILL)
 app.add_typer(jobs.app, name="jobs", help="What was asked for, and what became of it.", rich_help_panel=FILL)
+app.command(rich_help_panel=KEEP)(doctor.doctor)
+app.command(rich_help_panel=KEEP)(upkeep.verify)
+app.command(rich_help_panel=KEEP)(upkeep.gc)
+app.command(rich_help_panel=KEEP)(upkeep.backup)
+app.command(rich_help_panel=KEEP)(upkeep.restore)
+app.command(rich_help_panel=KEEP)(exporting.export)
 app.add_typer(models.app, name="models", help="Which models this library uses.", rich_help_panel=KEEP)
 app.add_typer(keys.app, name="keys", help="Who may use the API.", rich_help_panel=KEEP)
 
@@ -85,7 +91,7 @@ def main() -> None:
     try:
         app()
     except (VitrineError, ClientError) as error:
-        complain(str(error))
+        complain(sentence(error))
         sys.exit(exit_code_of(error))
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

@@ -15,6 +15,7 @@ UrlOption: TypeAlias = Annotated[
     typer.Option("--url", help="Where Vitrine answers. [env: VITRINE_URL; default: this machine]", show_default=False),
 ]
 ONCE = Retries(attempts=1)
+PATIENT = Retries(attempts=30, patience_s=60.0)  # models are read within a minute of a start
 LOOK_S = 10.0
 
 
@@ -34,7 +35,7 @@ def connected(url: str | None, *, retries: Retries | None = None) -> Iterator[Vi
     where = server_url(url, settings)
     key = settings.api_key.get_secret_value() if settings.api_key else None
     _require_answer(where)
-    with Vitrine(where, api_key=key, retries=retries or Retries()) as vitrine:
+    with Vitrine(where, api_key=key, retries=retries or PATIENT) as vitrine:
         yield vitrine
 
 

@@ -1,5 +1,6 @@
 """``vitrine status``: what the library holds, how far each model is, what runs, what failed, and what to do next."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,8 @@ from lib.client.running_jobs import ENDED
 STAGES = {"matting": "cut-outs", "color": "colours", "resnet": "look", "clip": "meaning"}
 REASONS = {
     "too_small": "too small",
+    "truncated": "cut off",
+    "http_404": "not found (404)",
     "robots": "robots.txt forbids it",
     "noai": "asks not to be used by AI",
     "noimageai": "asks not to be used by AI",
@@ -139,9 +142,11 @@ def misses(outcomes: Mapping[str, int], noun: str) -> list[str]:
     >>> misses({"ok": 9, "new": 1, "refused:too_small": 3, "failed:http_503": 1}, "picture")
     ['3 pictures too small', '1 picture http 503']
     """
-    missed = {label: count for label, count in outcomes.items() if label.partition(":")[0] not in FINE}
-    ordered = sorted(missed.items(), key=lambda item: -item[1])
-    return [f"{counted(count, noun)} {_reason(label)}" for label, count in ordered]
+    missed: Counter[str] = Counter()
+    for label, count in outcomes.items():
+        if label.partition(":")[0] not in FINE:
+            missed[_reason(label)] += count
+    return [f"{counted(count, noun)} {reason}" for reason, count in missed.most_common()]
 
 
 def _reason(label: str) -> str:

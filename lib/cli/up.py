@@ -6,8 +6,6 @@ Whatever dies, the database included, is started again.
 
 import signal
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +18,7 @@ from rich.console import Console
 from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.home_lock import only_supervisor
+from lib.cli.loopback import answers
 from lib.cli.processes import Processes, ProcessFailed
 from lib.cli.sources_file import upsert_sources_file
 from lib.cli.weights import missing_weights
@@ -141,15 +140,6 @@ def write_workspace(folder: Path, code_port: int) -> Path:
     path = folder / WORKSPACE_FILE
     path.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
     return path
-
-
-def answers(url: str) -> bool:
-    """Return whether ``url`` answers with success."""
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  our own loopback address
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False
 
 
 def wait_for(processes: Processes, library: Library, name: str, ready: Callable[[], bool], *, timeout_s: float) -> None:
