@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from lib.cli.bars import progress
 from lib.cli.exit_codes import ExitCode
-from lib.cli.following import RateColumn
 from lib.cli.homes import HomeOption, library_settings
 from lib.cli.jobs import FollowOption, begin
 from lib.cli.output import JsonOption, counted, note, print_json, show
@@ -109,12 +107,7 @@ def _add_files(path: Path, name: str | None, home: Path | None, *, as_json: bool
         raise typer.Exit(ExitCode.FAILED)
     source = name or name_for((path if path.is_dir() else path.parent).name)
     limits = DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
-    with (
-        open_library(settings) as library,
-        Decoder(limits) as decoder,
-        Progress(*columns, console=Console(stderr=True), transient=True) as bar,
-    ):
+    with open_library(settings) as library, Decoder(limits) as decoder, progress() as bar:
         task = bar.add_task(source, total=len(files))
         report = add_files(library, path, files, name=source, decoder=decoder, on_file=lambda _: bar.advance(task))
     if as_json:

@@ -3,15 +3,13 @@
 import csv
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from lib.cli.bars import progress
 from lib.cli.exit_codes import ExitCode
 from lib.cli.filters import (
     AltOption,
@@ -24,7 +22,6 @@ from lib.cli.filters import (
     UntilOption,
     filters,
 )
-from lib.cli.following import RateColumn
 from lib.cli.output import counted, note
 from lib.cli.server import UrlOption, connected
 from lib.client import NotComputedYet, Vitrine
@@ -60,9 +57,7 @@ def export(
             note("No picture is left by these filters.")
             raise typer.Exit(ExitCode.FAILED)
         target.mkdir(parents=True, exist_ok=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
-        with ExitStack() as open_things:
-            bar = open_things.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
+        with progress() as bar:
             rows = (
                 _write(vitrine, vitrine.images.describe(image.id), target, cutouts=cutouts)
                 for image in bar.track(found, total=total, description="writing")

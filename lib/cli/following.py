@@ -1,15 +1,13 @@
 """Watching a job until its end: a bar with rate and time left in a terminal, a line a change elsewhere."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
-from rich.text import Text
 
+from lib.cli.bars import progress
 from lib.cli.exit_codes import ExitCode
 from lib.cli.output import note, print_json, show, table
 from lib.client import JobFailed, Vitrine
@@ -40,17 +38,6 @@ def state_in_words(state: str) -> str:
     return STATES.get(state, state.replace("_", " ").lower())
 
 
-class RateColumn(ProgressColumn):
-    """How fast it goes, and how long it will take at that rate."""
-
-    def render(self, task: Task) -> Text:
-        """Return both, or nothing while neither is known."""
-        if not task.speed or task.finished:
-            return Text("")
-        left = "" if task.time_remaining is None else f", {timedelta(seconds=round(task.time_remaining))} left"
-        return Text(f"{task.speed:.1f}/s{left}", style="progress.remaining")
-
-
 def follow(job: RunningJob, *, as_json: bool = False) -> JobAnswer:
     """Show a job until it has ended, and return its last word.
 
@@ -74,12 +61,10 @@ def follow(job: RunningJob, *, as_json: bool = False) -> JobAnswer:
 
 
 def _watch(job: RunningJob) -> None:
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not Console(stderr=True).is_terminal:
         _tell_changes(job)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
-    with Progress(*columns, console=console, transient=True, speed_estimate_period=60) as bar:
+    with progress() as bar:
         task = bar.add_task(_description(job.answer), total=None)
         for now in job:
             done, total = steps(now.progress or {})

@@ -1,18 +1,15 @@
 """``vitrine gc``, ``verify``, ``backup`` and ``restore``: on the library itself, whether or not Vitrine runs on it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from lib.cli.bars import counting
 from lib.cli.exit_codes import ExitCode
-from lib.cli.following import RateColumn
 from lib.cli.homes import HomeOption, library_settings, read_settings
 from lib.cli.output import JsonOption, counted, note, print_json, readable_bytes, show
 
@@ -22,15 +19,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 20
 DAY_S = 86_400.0
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], object]]:
-    """Yield a function that shows how many of how many are done."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def gc(
@@ -75,7 +63,7 @@ def verify(
     settings = library_settings(home)
     with open_library(settings) as library:
         total = sum(1 for _ in library.objects.hashes())
-        with _bar("reading") as tell:
+        with counting("reading") as tell:
             seen = iter(range(1, total + 1))
             found = verification.verify(library, on_object=lambda _: tell(next(seen, total), total))
         repairs = None
@@ -135,7 +123,7 @@ def _show_repairs(done: "Repairs") -> None:
         show(f"{counted(done.forgotten, 'result')} forgotten: the next `derive` computes them again")
     if done.asked_again:
         show(
-            f"{counted(done.asked_again, 'address', 'addresses')} due again: `vitrine scrape`, or `vitrine add`, brings them back"
+            f"{counted(done.asked_again, 'address', 'addresses')} due again: `vitrine scrape` or `add` brings them back"
         )
     _list("lost here", [_described(one) for one in done.lost])
 
@@ -152,7 +140,7 @@ def backup(
     from lib.library.backup import back_up
     from lib.storage.library import open_library
 
-    with open_library(library_settings(home)) as library, _bar("copying") as tell:
+    with open_library(library_settings(home)) as library, counting("copying") as tell:
         made = back_up(library, target, on_file=tell)
     _tell(made, f"{target}: ", as_json=as_json)
 
@@ -165,7 +153,7 @@ def restore(
     """Make a new library out of a backup; nothing is ever written over one that is there."""
     from lib.library import backup as backups
 
-    with _bar("copying") as tell:
+    with counting("copying") as tell:
         made = backups.restore(read_settings(home), source, on_file=tell)
     _tell(made, f"{home}: ", as_json=as_json)
     if not as_json:

@@ -36,8 +36,13 @@ from lib.storage.tables import (
 
 Kind: TypeAlias = Literal["original", "working copy", "mask", "merge"]
 OnObject: TypeAlias = Callable[[str], object]
-RESULTS = {"cutouts": Cutout, "color_features": ColorFeatures, "resnet_embeddings": ResnetEmbedding,
-           "clip_embeddings": ClipEmbedding}  # fmt: skip
+Result: TypeAlias = type[Cutout] | type[ColorFeatures] | type[ResnetEmbedding] | type[ClipEmbedding]
+RESULTS: dict[str, Result] = {
+    "cutouts": Cutout,
+    "color_features": ColorFeatures,
+    "resnet_embeddings": ResnetEmbedding,
+    "clip_embeddings": ClipEmbedding,
+}
 THREADS = 2
 CHUNK_BYTES = 1 << 20
 
@@ -77,14 +82,17 @@ class Findings:
 
 def named_objects(session: Session) -> list[NamedObject]:
     """Return every object that a row names, cleared images included, since they can come back."""
-    originals = session.execute(sa.select(Image.sha256, Image.id)).all()
-    copies = session.execute(sa.select(Image.working_copy_sha256, Image.id)).all()
-    masks = session.execute(sa.select(Cutout.mask_sha256, Cutout.image_id)).all()
-    merges = session.execute(sa.select(Merge.object_sha256, Merge.id)).all()
-    found: list[tuple[Kind, Sequence[sa.Row[tuple[str, int]]]]] = [
-        ("original", originals), ("working copy", copies), ("mask", masks), ("merge", merges)
-    ]  # fmt: skip
-    return [NamedObject(sha256, kind, row_id) for kind, rows in found for sha256, row_id in rows]
+    queries: dict[Kind, sa.Select[str, int]] = {
+        "original": sa.select(Image.sha256, Image.id),
+        "working copy": sa.select(Image.working_copy_sha256, Image.id),
+        "mask": sa.select(Cutout.mask_sha256, Cutout.image_id),
+        "merge": sa.select(Merge.object_sha256, Merge.id),
+    }
+    return [
+        NamedObject(sha256, kind, row_id)
+        for kind, query in queries.items()
+        for sha256, row_id in session.execute(query)
+    ]
 
 
 def verify(library: Library, *, grace_s: float = GRACE_S, on_object: OnObject | None = None) -> Findings:
