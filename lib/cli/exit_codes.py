@@ -42,6 +42,7 @@ CODES: Sequence[tuple[type[Exception], ExitCode]] = (
     (errors.Conflict, ExitCode.NOT_NOW),
     (errors.Busy, ExitCode.NOT_NOW),
 )
+SEE_DETAIL = "see detail"  # a title that says nothing more
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in MEANINGS.items()) + "."
 
 
@@ -55,7 +56,8 @@ def sentence(error: Exception) -> str:
         return str(error)
     wrong = "; ".join(f"{part.where}: {part.message}" for part in error.errors)
     key = "set VITRINE_API_KEY to a key (`vitrine keys create`)" if isinstance(error, problems.Forbidden) else ""
-    return ". ".join(part for part in (error.detail, wrong, error.title, key) if part)
+    title = "" if error.detail and error.title.endswith(SEE_DETAIL) else error.title
+    return ". ".join(part for part in (error.detail, wrong, title, key) if part)
 
 
 def exit_code_of(error: Exception) -> ExitCode:

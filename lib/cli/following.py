@@ -75,7 +75,7 @@ def _tell_changes(job: RunningJob) -> None:
     told = None
     for now in job:
         if now.state != told:
-            note(escape(_description(now)))
+            note(escape(f"{now.job} {state_in_words(now.state)}"))
         told = now.state
 
 

@@ -23,7 +23,7 @@ def are_wanted(asked: bool | None) -> bool:
     """Return whether to show pictures: as ``asked``, else where the terminal draws them well."""
     if asked is not None:
         return asked
-    return sys.stdout.isatty() and _draws_pixels()
+    return sys.stdin.isatty() and sys.stdout.isatty() and _draws_pixels()
 
 
 def _draws_pixels() -> bool:
