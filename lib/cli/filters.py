@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, TypeAlias, cast
 
 import typer
@@ -9,11 +10,25 @@ import typer
 from lib.client.groups.images import Format
 from lib.client.models import Filters
 
+
+class FormatName(StrEnum):
+    """The file formats, as an enumeration: Typer makes lists of those, but not of literals."""
+
+    PNG = "PNG"
+    JPEG = "JPEG"
+    WEBP = "WEBP"
+    AVIF = "AVIF"
+    GIF = "GIF"
+    BMP = "BMP"
+    TIFF = "TIFF"
+
+
 SourceOption: TypeAlias = Annotated[str | None, typer.Option("--source", help="Only from this source.")]
 SinceOption: TypeAlias = Annotated[datetime | None, typer.Option("--since", help="Only what came in then or later.")]
 UntilOption: TypeAlias = Annotated[datetime | None, typer.Option("--until", help="Only what came in before.")]
 FormatOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--format", help="Only this file format: PNG, JPEG, WEBP ... May be repeated.")
+    list[FormatName] | None,
+    typer.Option("--format", help="Only this file format. May be repeated.", case_sensitive=False),
 ]
 MinSideOption: TypeAlias = Annotated[int | None, typer.Option("--min-side", help="Shorter side at least, in px.")]
 MaxSideOption: TypeAlias = Annotated[int | None, typer.Option("--max-side", help="Longer side at most, in px.")]
@@ -27,7 +42,7 @@ def filters(
     source: str | None,
     since: datetime | None,
     until: datetime | None,
-    formats: Sequence[str] | None,
+    formats: Sequence[FormatName] | None,
     min_side: int | None,
     max_side: int | None,
     has_cutout: bool | None,
@@ -38,8 +53,7 @@ def filters(
         source=source,
         since=_with_zone(since),
         until=_with_zone(until),
-        # Checked by the server, whose answer names those that there are.
-        format=cast("list[Format]", [name.upper() for name in formats or ()]),
+        format=[cast("Format", name.value) for name in formats or ()],
         min_side=min_side,
         max_side=max_side,
         has_cutout=has_cutout,

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True)
 # Typer reads choices from a plain Literal; these are the API's.
 JobName: TypeAlias = Literal["scrape", "derive", "embed_resnet", "embed_clip", "cut_out", "retry_failures"]
 IdArgument: TypeAlias = Annotated[
-    str | None, typer.Argument(help="The job's id or how it begins; the latest job without it.", metavar="[ID]")
+    str | None, typer.Argument(help="The job's id or how it begins; the latest job without it.", metavar="ID")
 ]
 FollowOption: TypeAlias = Annotated[bool, typer.Option("--follow/--no-follow", help="Watch it until its end.")]
 
@@ -123,9 +123,7 @@ def retry(watch: FollowOption = True, url: UrlOption = None, as_json: JsonOption
 def scrape(
     what: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Sources by name, or pages by URL; all enabled sources without it.", metavar="[NAME|URL]..."
-        ),
+        typer.Argument(help="Sources by name, or pages by URL; all enabled sources without it.", metavar="NAME|URL"),
     ] = None,
     watch: FollowOption = True,
     url: UrlOption = None,

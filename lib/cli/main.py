@@ -89,7 +89,7 @@ app.add_typer(keys.app, name="keys", help="Who may use the API.", rich_help_pane
 def main() -> None:
     """Run the command; an error is one sentence and an exit code, and a fault of ours says how to see where it is."""
     try:
-        app()
+        app(prog_name="vitrine")
     except (VitrineError, ClientError) as error:
         complain(sentence(error))
         sys.exit(exit_code_of(error))

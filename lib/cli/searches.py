@@ -38,7 +38,7 @@ def search(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Words; -word for less of it; '#d02020' (in quotes) for a colour.", metavar="[WORDS]... [-LESS] [#HEX]"
+            help="Words; -word for less of it; '#d02020' (in quotes) for a colour.", metavar="WORD|-LESS|#HEX"
         ),
     ] = None,
     picture: Annotated[

@@ -23,7 +23,7 @@ class Terms:
         """What the API takes for words."""
         less = [TextTerm(text=text, weight=LESS_OF) for text in self.unwanted]
         wanted: list[str | TextTerm] = [self.wanted] if self.wanted else []
-        return [*wanted, *less] if less else self.wanted
+        return self.wanted if self.wanted and not less else [*wanted, *less]
 
 
 def read_terms(words: Sequence[str]) -> Terms:

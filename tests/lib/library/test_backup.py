@@ -95,7 +95,7 @@ def test_what_comes_back_is_what_was_there(full: Library, new_home: Settings, tm
 def test_a_restored_library_is_built_like_a_new_one(full: Library, new_home: Settings, tmp_path: Path) -> None:
     back_up(full, tmp_path / "b")
     restore(new_home, tmp_path / "b")
-    indexes = sa.text("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
+    indexes = sa.text("SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2")
     triggers = sa.text("SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2")
     assert new_home.database_url is not None
     built = []
