@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, TypeAlias, cast
+from typing import Annotated, TypeAlias
 
 import typer
 
-from lib.client.groups.images import Format
 from lib.client.models import Filters
 
 
@@ -53,7 +52,7 @@ def filters(
         source=source,
         since=_with_zone(since),
         until=_with_zone(until),
-        format=[cast("Format", name.value) for name in formats or ()],
+        format=[name.value for name in formats or ()],
         min_side=min_side,
         max_side=max_side,
         has_cutout=has_cutout,
