@@ -12,7 +12,7 @@ from lib.settings import Settings
 
 UrlOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--url", help="Where Vitrine answers. [env: VITRINE_URL; default: this machine]", show_default=False),
+    typer.Option("--url", help="Where Vitrine answers; VITRINE_URL, or this machine, without it.", show_default=False),
 ]
 ONCE = Retries(attempts=1)
 PATIENT = Retries(attempts=30, patience_s=60.0)  # models are read within a minute of a start

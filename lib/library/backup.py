@@ -82,6 +82,7 @@ def back_up(library: Library, target: Path, *, on_file: OnFile | None = None) ->
     with objects_kept(library.database), _snapshot(library) as (session, name):
         digests = sorted(live_object_hashes(session))
         _require_objects(library.objects, digests)
+        tell(0, len(digests))
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".vitrine-backup-", dir=target.parent) as folder:
             dumped = Path(folder, DUMP)

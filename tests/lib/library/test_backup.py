@@ -119,7 +119,7 @@ def test_a_second_backup_into_a_folder_copies_only_what_is_new(
 
 
 def test_a_backup_is_of_one_moment(full: Library, add_image: AddImage, new_home: Settings, tmp_path: Path) -> None:
-    """What comes in while the objects are copied is in the next backup, with its row and its files, or not at all."""
+    """What comes in between the listing and the dump, or the copying, is in the next backup."""
     added: list[Image] = []
     made = back_up(full, tmp_path / "b.tar", on_file=lambda *_: added or added.append(add_image("yellow")))
     assert added

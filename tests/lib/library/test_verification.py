@@ -110,6 +110,14 @@ def test_what_was_thrown_away_by_mistake_comes_back_from_the_trash(
     assert (found.is_whole, repairs.from_trash) == (True, 1)
 
 
+def test_what_was_harmed_in_the_trash_stays_lost(library: Library, decoder: Decoder, add_image: AddImage) -> None:
+    image = add_image("red")
+    harm(library.objects.path(image.working_copy_sha256))
+    library.objects.trash(image.working_copy_sha256, untouched_for_s=-1)
+    found, repairs = mend(library, decoder)
+    assert (found.is_whole, repairs.from_trash, repairs.remade) == (True, 0, 1)
+
+
 @pytest.mark.parametrize("lost", ["unlinked", "another file"])
 def test_a_picture_gets_its_name_in_the_library_folder_back(
     library: Library, decoder: Decoder, add_image: AddImage, lost: str
