@@ -22,10 +22,11 @@ from demo.serve import demo_source
 from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.home_lock import is_supervised
-from lib.cli.models import fetch_weights
+from lib.cli.homes import DEMO_HOME
 from lib.cli.processes import Processes, ProcessFailed
-from lib.cli.sources import upsert_sources
-from lib.cli.up import DEMO_HOME, SITE_PORT_FILE, reconcile, start_api, start_demo_site
+from lib.cli.sources_file import upsert_sources
+from lib.cli.up import SITE_PORT_FILE, reconcile, start_api, start_demo_site
+from lib.cli.weights import fetch_weights
 from lib.errors import InsufficientSpace
 from lib.models.registry import STAGE_OF_ROLE
 from lib.scraping.site import Site

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Brings a fresh machine to where the product runs: Python 3.11 or newer, a virtual environment with hash-checked
-# packages, a Chromium. Does nothing where all of it is there. Where it may not install, it prints the line to run.
+# packages, the command .venv/bin/vitrine, a Chromium. Does nothing where all of it is there. Where it may not install,
+# it prints the line to run.
 set -eu
 lock=$1
 venv=.venv
@@ -85,5 +86,14 @@ install_browser() {
     exit 1
 }
 
+# The tree is run in place, so its command is a script beside the packages, not a package among them.
+install_command() {
+    cmp -s deploy/vitrine $venv/bin/vitrine && return
+    cp deploy/vitrine $venv/bin/vitrine.new
+    chmod 755 $venv/bin/vitrine.new
+    mv $venv/bin/vitrine.new $venv/bin/vitrine
+}
+
 install_packages
+install_command
 install_browser

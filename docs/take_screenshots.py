@@ -23,9 +23,10 @@ from playwright.sync_api import FloatRect, Page, ViewportSize, sync_playwright
 
 from demo.run import kept_port
 from demo.serve import demo_source
+from lib.cli.loopback import answers
 from lib.cli.ports import free_port
-from lib.cli.sources import upsert_sources
-from lib.cli.up import SITE_PORT_FILE, answers
+from lib.cli.sources_file import upsert_sources
+from lib.cli.up import SITE_PORT_FILE
 from lib.scraping.programs import find_browser
 from lib.scraping.site import Site
 from lib.settings import Settings

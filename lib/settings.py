@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     )
     profile: Profile = Field("standard", description="The models a new library starts with.")
     sources_file: Path = Field(Path("sources.yaml"), description="Sites to scrape, upserted at start.")
+    url: str | None = Field(None, description="Where the command line finds Vitrine, if not on this machine.")
+    api_key: SecretStr | None = Field(None, description="The key that the command line shows to the API.")
     api_host: str = Field("127.0.0.1", description="Where the query API listens.")
     api_port: int = Field(8004, ge=1, le=65535, description="Port of the query API.")
     allowed_hosts: str = Field(
@@ -68,11 +70,16 @@ class Settings(BaseSettings):
     kept_runs: int = Field(1000, ge=1, description="How many finished Dagster runs are kept; older ones are pruned.")
     min_free_bytes: int = Field(500_000_000, ge=0, description="Scraping pauses below this much free disk.")
 
-    @field_validator("database_url")
+    @field_validator("database_url", "api_key")
     @classmethod
     def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         # An empty variable is how one process tells another to use the embedded server, whatever .env says.
         return value if value and value.get_secret_value() else None
+
+    @field_validator("url")
+    @classmethod
+    def _empty_is_here(cls, value: str | None) -> str | None:
+        return value or None
 
     @cached_property
     def home_path(self) -> Path:

@@ -5,7 +5,7 @@ This process never imports Dagster; what both sides must agree on (names, tags) 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -130,14 +130,18 @@ def _numbers(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {label: value for label, value in entries.items() if label in COUNTS}
 
 
-def run_config(job: Job, *, force: bool) -> dict[str, Any]:
-    """Return the configuration of a run of ``job``.
+def run_config(job: Job, *, force: bool, sources: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the configuration of a run of ``job``; ``sources`` are those that a scrape is limited to.
 
     >>> run_config(Job.cut_out, force=True)
     {'ops': {'cutouts': {'config': {'force': True}}}}
     >>> run_config(Job.scrape, force=True)
     {}
+    >>> run_config(Job.scrape, force=False, sources=["birds"])
+    {'ops': {'scraped_images': {'config': {'sources': ['birds']}}}}
     """
+    if job is Job.scrape and sources:
+        return {"ops": {COUNTED_ASSET[job]: {"config": {"sources": list(sources)}}}}
     assets = FORCED_ASSETS.get(job, ()) if force else ()
     return {"ops": {asset: {"config": {"force": True}} for asset in assets}} if assets else {}
 

@@ -3,28 +3,46 @@
 The request is a row before Dagster hears of it: if Dagster is away, its sensor finds the row when it is back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 
-from lib.errors import NotFound
+from lib.errors import Conflict, MeaninglessQuery, NotFound
 from lib.models.registry import STAGE_OF_ROLE
 from lib.storage import models
 from lib.storage.requests import add_request, mark_launched
+from lib.storage.sources import count_frontier, source_by_name
 from lib.storage.tables import JobRequest
 from query_api.dagster_gateway import FORCED_ASSETS, DagsterAway, Job, Run, run_config
 from query_api.schemas.jobs import JobAnswer, StageProgress
 from query_api.service import Service
 
 
-def write_request(service: Service, job: Job, *, force: bool, idempotency_key: str | None) -> tuple[JobRequest, bool]:
-    """Write a request down, and return it and whether it is new. Raises KeyReused."""
+def write_request(
+    service: Service, job: Job, *, force: bool, sources: Sequence[str] = (), idempotency_key: str | None
+) -> tuple[JobRequest, bool]:
+    """Write a request down, and return it and whether it is new.
+
+    Raises KeyReused, SourceNotFound, Conflict for a source that is switched off, and MeaninglessQuery where sources are
+    named for a job that visits none.
+    """
+    if sources and job is not Job.scrape:
+        raise MeaninglessQuery(f"only a scrape can be limited to sources; {job} works on all images")
     with service.database.session() as session:
-        row, is_new = add_request(session, job, run_config(job, force=force), idempotency_key=idempotency_key)
+        _require_enabled(session, sources)
+        config = run_config(job, force=force, sources=sources)
+        row, is_new = add_request(session, job, config, idempotency_key=idempotency_key)
         session.commit()
         return row, is_new
+
+
+def _require_enabled(session: Session, names: Sequence[str]) -> None:
+    for name in names:
+        if not source_by_name(session, name).enabled:
+            raise Conflict(f"the source {name} is switched off, so no scrape visits it")
 
 
 def read_request(service: Service, request_id: str) -> JobRequest:
@@ -82,6 +100,9 @@ def answer(
 def _progress(service: Service, job: Job) -> dict[str, StageProgress]:
     stages = FORCED_ASSETS.get(job, ())
     with service.database.session() as session:
+        if job is Job.scrape:
+            visited, waiting = count_frontier(session)
+            return {"pages": StageProgress(done=visited, pending=waiting, failed=0, dead=0)}
         active = [model for model in models.all_models(session) if model.state == "active"]
         return {
             STAGE_OF_ROLE[model.role]: StageProgress(**asdict(models.coverage(session, model)))

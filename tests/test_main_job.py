@@ -24,7 +24,7 @@ from demo import expected, ledger
 from demo.catalog import all_pictures
 from demo.serve import demo_source, in_background
 from lib.cli.environment import process_environment
-from lib.cli.sources import upsert_sources
+from lib.cli.sources_file import upsert_sources
 from lib.color.difference import ciede2000
 from lib.color.spaces import lab_from_srgb
 from lib.embedding.loading import load_text_encoder

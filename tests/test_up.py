@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from demo import expected
+from lib.cli.loopback import answers
 from lib.cli.ports import free_port, is_free
-from lib.cli.up import answers
 from lib.scraping.programs import find_browser
 from tests.demo_library import Demo
 

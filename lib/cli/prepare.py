@@ -10,9 +10,9 @@ import sys
 from rich.console import Console
 
 from lib.cli.environment import process_environment
-from lib.cli.models import missing_weights
 from lib.cli.processes import ProcessFailed
-from lib.cli.sources import upsert_sources_file
+from lib.cli.sources_file import upsert_sources_file
+from lib.cli.weights import missing_weights
 from lib.settings import Settings
 from lib.storage.library import Library, open_library
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from lib.cli.environment import process_environment
 from lib.cli.home_lock import is_supervised
 from lib.cli.processes import Processes
-from lib.cli.sources import upsert_sources_file
+from lib.cli.sources_file import upsert_sources_file
 from lib.cli.up import reconcile, start_demo_site, with_demo_site
 from lib.settings import Settings
 from lib.storage.library import open_library

@@ -6,8 +6,6 @@ Whatever dies, the database included, is started again.
 
 import signal
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +18,10 @@ from rich.console import Console
 from lib.cli import ports
 from lib.cli.environment import process_environment
 from lib.cli.home_lock import only_supervisor
-from lib.cli.models import missing_weights
+from lib.cli.loopback import answers
 from lib.cli.processes import Processes, ProcessFailed
-from lib.cli.sources import upsert_sources_file
+from lib.cli.sources_file import upsert_sources_file
+from lib.cli.weights import missing_weights
 from lib.errors import DatabaseUnavailable
 from lib.settings import Settings
 from lib.storage.library import Library, open_library
@@ -31,7 +30,6 @@ console = Console()
 log = structlog.get_logger()
 API_TIMEOUT_S = 30.0
 SITE_TIMEOUT_S = 20.0
-DEMO_HOME = "demo"
 SITE_PORT_FILE = "site_port"
 WORKSPACE_FILE = "workspace.yaml"
 DAGSTER_TIMEOUT_S = 120.0
@@ -80,13 +78,6 @@ def _require_ports(settings: Settings) -> None:
     ports.require_free(settings.api_port, what="the API", remedy="choose another port with VITRINE_API_PORT", home=home)
     remedy = "choose another port with VITRINE_DAGSTER_PORT"
     ports.require_free(settings.dagster_port, what="the Dagster UI", remedy=remedy, home=home)
-
-
-def default_home(settings: Settings) -> Path:
-    """Return the home to use when none was named: that of the demo, as long as there are no sources of one's own."""
-    demo = settings.home_path / DEMO_HOME
-    is_named = "home" in settings.model_fields_set
-    return settings.home_path if is_named or settings.sources_file.exists() or not demo.exists() else demo
 
 
 def with_demo_site(settings: Settings) -> Settings:
@@ -149,15 +140,6 @@ def write_workspace(folder: Path, code_port: int) -> Path:
     path = folder / WORKSPACE_FILE
     path.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
     return path
-
-
-def answers(url: str) -> bool:
-    """Return whether ``url`` answers with success."""
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  our own loopback address
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False
 
 
 def wait_for(processes: Processes, library: Library, name: str, ready: Callable[[], bool], *, timeout_s: float) -> None:

@@ -63,6 +63,11 @@ class PageFindings:
     dependencies: Sequence[Dependency]
 
 
+def picture_alone(url: str) -> PageFindings:
+    """Return what a picture shows that was visited as if it were a page: itself."""
+    return PageFindings(url, 200, "", links=(), images=[FoundImage(url, "", 0)], refusal=None, dependencies=())
+
+
 class PageBrowser:
     """One Chromium, started at the first visit, renewed after fifty pages and after each crash.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from lib.errors import FetchError, FetchRefused, ImageError
-from lib.scraping.browser import PageBrowser, PageFindings, unchanged
+from lib.scraping.browser import PageBrowser, PageFindings, picture_alone, unchanged
 from lib.scraping.download import Dependency, Fetcher, Validators
 from lib.scraping.images import download_image
 from lib.scraping.robots import RobotsRules
@@ -179,7 +179,13 @@ class Crawler:
         await self.robots.require(url)
         if known is not None and await unchanged(self.fetcher, known.dependencies, site):
             return PageUnchanged(url, depth, known.links)
-        return PageFound(url, depth, await self.browser.visit(url, site))
+        try:
+            return PageFound(url, depth, await self.browser.visit(url, site))
+        except FetchRefused as refusal:
+            # A start URL may be that of a picture, which then stands for the page that shows it.
+            if depth == 0 and refusal.reason == "not_a_page" and refusal.detail.startswith("image/"):
+                return PageFound(url, depth, picture_alone(url))
+            raise
 
     async def _images(
         self, site: Site, memory: CrawlMemory, referer: str, urls: Sequence[str]

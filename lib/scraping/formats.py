@@ -1,5 +1,7 @@
 """What a file is, by its first bytes; what its server or its name says does not count."""
 
+from lib.errors import FetchRefused
+
 SNIFFED_BYTES = 512
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -16,6 +18,15 @@ _SIGNATURES = (
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JXL"),
 )
 DECODABLE = frozenset({"JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"})
+
+
+def require_decodable(first_bytes: bytes) -> None:
+    """Raise FetchRefused unless a file that begins so is a picture of a format that is read."""
+    found = sniff_format(first_bytes)
+    if found is None:
+        raise FetchRefused("not_an_image", f"begins with {first_bytes[:16]!r}")
+    if found not in DECODABLE:
+        raise FetchRefused("unsupported_format", found)
 
 
 def sniff_format(first_bytes: bytes) -> str | None:

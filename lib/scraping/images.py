@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from lib.errors import FetchRefused
 from lib.scraping.download import MAX_BYTES, TIMEOUT_S, Fetcher, Headers, Response, Validators
-from lib.scraping.formats import DECODABLE, SNIFFED_BYTES, sniff_format
+from lib.scraping.formats import SNIFFED_BYTES, require_decodable
 from lib.scraping.opt_out import forbids_indexing, product_token
 
 ACCEPT = "image/avif,image/webp,image/png,image/jpeg,image/*;q=0.8"
@@ -79,10 +79,6 @@ class _PictureGate:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        found = sniff_format(bytes(self._held[:SNIFFED_BYTES]))
-        if found is None:
-            raise FetchRefused("not_an_image", f"begins with {bytes(self._held[:16])!r}")
-        if found not in DECODABLE:
-            raise FetchRefused("unsupported_format", found)
+        require_decodable(bytes(self._held[:SNIFFED_BYTES]))
         self._is_open = True
         self._sink(bytes(self._held))

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from lib.errors import ConfigurationError
 from lib.scraping.schedules import check_cron, check_timezone
-from lib.scraping.urls import canonical_url, host_matches, host_of
+from lib.scraping.urls import canonical_file_url, canonical_url, host_matches, host_of
 
 
 def _regex(pattern: str) -> str:
@@ -33,8 +33,13 @@ def _closed_host(pattern: str) -> str:
     return _host(pattern)
 
 
+def _start(url: str) -> str:
+    """Return the canonical URL of a page, or of a folder on this machine, which nothing ever crawls."""
+    return canonical_file_url(url) if url.startswith("file:") else canonical_url(url)
+
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Url = Annotated[str, AfterValidator(canonical_url)]
+StartUrl = Annotated[str, AfterValidator(_start)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Host = Annotated[str, AfterValidator(_host)]
 ClosedHost = Annotated[str, AfterValidator(_closed_host)]
@@ -64,7 +69,7 @@ class Site(BaseModel):
     )
 
     name: Slug
-    start_urls: tuple[Url, ...] = Field(min_length=1)
+    start_urls: tuple[StartUrl, ...] = Field(min_length=1)
     page_hosts: tuple[ClosedHost, ...] = Field(default_factory=_hosts_of_start_urls, min_length=1)
     image_hosts: tuple[Host, ...] = ("*",)
     follow: tuple[Regex, ...] = ()
@@ -90,6 +95,17 @@ class Site(BaseModel):
     def _check_revisits(self) -> Self:
         if self.min_revisit_hours > self.max_revisit_hours:
             raise ValueError("min_revisit_hours must not be more than max_revisit_hours")
+        return self
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is files on this machine: such a source is added to, never crawled."""
+        return any(url.startswith("file:") for url in self.start_urls)
+
+    @model_validator(mode="after")
+    def _check_folder(self) -> Self:
+        if self.is_folder and (self.enabled or self.schedule):
+            raise ValueError("files are added with `vitrine add`, never scraped: only http and https URLs are")
         return self
 
     def follows(self, url: str, *, is_next_page: bool = False) -> bool:

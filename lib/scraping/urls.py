@@ -4,12 +4,13 @@ Belongs here: pure functions on URL text. Whether an address may be connected to
 download.py.
 """
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from pathlib import PurePath, PurePosixPath
+from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
 from w3lib.url import safe_url_string
 
@@ -20,6 +21,7 @@ TRACKING = re.compile(
     r"utm_\w+|gclid|gclsrc|dclid|gbraid|wbraid|fbclid|msclkid|yclid|ysclid|igshid|mc_[ce]id|_ga|_gl|_openstat", re.I
 )
 FILE_NAME_BYTES = 120
+THIS_MACHINE = "localhost"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -47,6 +49,25 @@ def canonical_url(url: str, base: str | None = None) -> str:
         raise ValueError(f"not an http or https URL: {url!r}")
     path = _without_dot_segments(_normal_escapes(parts.path))
     return urlunsplit((scheme, _authority(parts.hostname, parts.port, scheme), path, _query(parts.query), ""))
+
+
+def canonical_file_url(url: str) -> str:
+    """Return the one spelling of the URL of a file or folder on this machine (RFC 8089, with its host named).
+
+    Raises ValueError if it is none, or names another machine.
+
+    >>> canonical_file_url("file:///home/me/My%20owls/"), file_url(PurePosixPath("/home/me/My owls"))
+    ('file://localhost/home/me/My%20owls/', 'file://localhost/home/me/My%20owls')
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in ("", THIS_MACHINE) or not parts.path.startswith("/"):
+        raise ValueError(f"not the URL of a file on this machine: {url!r}")
+    return f"file://{THIS_MACHINE}{quote(unquote_to_bytes(parts.path))}"
+
+
+def file_url(path: PurePath) -> str:
+    """Return the URL of an absolute path on this machine."""
+    return f"file://{THIS_MACHINE}{quote(os.fsencode(path))}"  # a name need not be UTF-8
 
 
 def _with_slashes(url: str) -> str:

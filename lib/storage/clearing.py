@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.orm import Session
 
 from lib.errors import NotFound
@@ -27,8 +28,10 @@ from lib.storage.tables import (
     StageResult,
 )
 
+log = structlog.get_logger()
 # From publishing a file to committing its row takes milliseconds; a stalled database may take longer.
 MIN_ORPHAN_AGE_S = 120.0
+COLLECT_LOCK = 0x5669_7472_696E_6505  # held by whoever removes objects, or needs them all to stay
 MARKED = (Image, Page, ImageUrl)
 DERIVED = (Cutout, ColorFeatures, ResnetEmbedding, ClipEmbedding, StageResult)
 
@@ -129,8 +132,12 @@ def erase(session: Session, objects: ObjectStore, *, only_expired: bool) -> int:
 def collect_garbage(session: Session, objects: ObjectStore, *, min_age_s: float = MIN_ORPHAN_AGE_S) -> int:
     """Remove objects that no row names and that are older than ``min_age_s``; return how many.
 
-    The age spares files that a running scrape has published and is about to write rows for.
+    The age spares files that a running scrape has published and is about to write rows for. While somebody else
+    collects, or backs the library up, nothing is removed.
     """
+    if not session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(COLLECT_LOCK))):
+        log.info("garbage_left_alone")
+        return 0
     named = live_object_hashes(session)
     horizon = datetime.now().timestamp() - min_age_s
     orphans = [digest for digest in objects.hashes() if digest not in named]

@@ -61,6 +61,7 @@ class ObjectStore:
         self.home = home
         self._objects = home / "objects"
         self._staging = home / "staging"
+        self._trash = home / "trash"
         for folder in (self._objects, self._staging, home / "library"):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -80,10 +81,13 @@ class ObjectStore:
         staged.path.chmod(0o444)
         target = self.path(staged.sha256)
         target.parent.mkdir(exist_ok=True)
-        try:
-            os.link(staged.path, target)
-        except FileExistsError:
-            os.utime(target)  # as good as new: garbage collection spares what is young
+        while not self.refresh(staged.sha256):
+            try:
+                os.link(staged.path, target)
+                break
+            except FileExistsError:
+                continue  # stored by somebody else at this moment
+        else:
             return staged.sha256
         _sync_folder(target.parent)
         _sync_folder(self._objects)
@@ -92,12 +96,19 @@ class ObjectStore:
     def put(self, data: bytes) -> str:
         """Store ``data`` and return its SHA-256 in hex; nothing is written when it is there already."""
         digest = hashlib.sha256(data).hexdigest()
-        if self.path(digest).exists():
-            os.utime(self.path(digest))
+        if self.refresh(digest):
             return digest
         with self.stage(len(data)) as staged:
             staged.write(data)
             return self.publish(staged)
+
+    def refresh(self, sha256: str) -> bool:
+        """Make an object as good as new, which the collection of garbage spares; return whether it is there."""
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
 
     def path(self, sha256: str) -> Path:
         """Return where the object of that hash lies, whether or not it exists."""
@@ -113,6 +124,36 @@ class ObjectStore:
     def delete(self, sha256: str) -> None:
         """Remove an object; one that is gone already is no error (a deletion that was killed is repeated)."""
         self.path(sha256).unlink(missing_ok=True)
+
+    def trash(self, sha256: str, *, untouched_for_s: float) -> bool:
+        """Move an object out of the store, from where `untrash` brings it back; return whether it went.
+
+        One that was stored again meanwhile stays: whoever did so is about to write its row.
+        """
+        self._trash.mkdir(exist_ok=True)
+        try:
+            self.path(sha256).rename(self._trash / sha256)
+        except FileNotFoundError:
+            return False
+        if (self._trash / sha256).stat().st_mtime > time.time() - untouched_for_s:
+            self.untrash(sha256)
+            return False
+        return True
+
+    def untrash(self, sha256: str) -> bool:
+        """Bring an object back; return whether it was in the trash."""
+        try:
+            self.path(sha256).parent.mkdir(exist_ok=True)
+            (self._trash / sha256).rename(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def trashed(self, *, older_than_s: float = 0.0) -> list[Path]:
+        """Return what has been in the trash for that long."""
+        horizon = time.time() - older_than_s
+        found = self._trash.iterdir() if self._trash.exists() else ()
+        return sorted(path for path in found if path.stat().st_ctime <= horizon)
 
     def link(self, sha256: str, img_path: str) -> None:
         """Show an object under its human name (``library/...``); an older link of that name is replaced."""

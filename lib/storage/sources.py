@@ -192,6 +192,13 @@ def mark_left_out(session: Session, source_id: int, url: str) -> None:
     )
 
 
+def count_frontier(session: Session) -> tuple[int, int]:
+    """Return how many pages the crawls under way have visited, and how many they know of and have not."""
+    visited = sa.func.count().filter(FrontierUrl.visited)
+    done, known = session.execute(sa.select(visited, sa.func.count()).select_from(FrontierUrl)).one()
+    return done, known - done
+
+
 def interrupted_crawls(session: Session) -> list[str]:
     """Return the names of the enabled sources whose crawl has begun and not ended."""
     statement = sa.select(Source.name).where(Source.enabled, sa.exists().where(FrontierUrl.source_id == Source.id))

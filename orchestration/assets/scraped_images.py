@@ -47,6 +47,7 @@ from lib.scraping.site import Site
 from lib.scraping.urls import file_name
 from lib.settings import Settings
 from lib.storage import images, sources
+from lib.storage.intake import Origin, take_in
 from lib.storage.library import Library
 from lib.storage.objects import StagedFile
 from lib.storage.tables import Source
@@ -243,29 +244,9 @@ class SourceMemory:
             session.commit()
 
     def _store_image(self, found: ImageFound[DecodedImage], report: ScrapeReport) -> None:
-        objects, decoded = self._library.objects, found.decoded
-        working_copy = objects.put(decoded.working_copy)
-        sha256 = objects.publish(cast(StagedFile, found.staged))  # the crawl hands back what the store staged
-        new = images.NewImage(
-            sha256=sha256,
-            byte_count=found.staged.byte_count,
-            format=decoded.format,
-            width_px=decoded.width_px,
-            height_px=decoded.height_px,
-            has_alpha=decoded.has_alpha,
-            phash=decoded.phash,
-            working_copy_sha256=working_copy,
-            img_name=file_name(found.url),
-            source=self._source.name,
-        )
-        with self._library.database.session() as session:
-            image, gained = images.add_image(session, new)
-            visit = sources.ImageVisit(
-                found.url, "ok", etag=found.etag, last_modified=found.last_modified, image_id=image.id
-            )
-            sources.record_image_url(session, visit)
-            objects.link(sha256, image.img_path)
-            session.commit()
+        origin = Origin(self._source.name, found.url, file_name(found.url), found.etag, found.last_modified)
+        staged = cast(StagedFile, found.staged)  # the crawl hands back what the store staged
+        image, gained = take_in(self._library, staged, found.decoded, origin)
         report.new += gained
         self._images += gained
         if gained and len(report.sample_ids) < MAX_SAMPLES:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from lib.storage.tables import JobRequest
 from query_api.dagster_gateway import DagsterAway, Job
-from query_api.dependencies import ServiceDep
+from query_api.dependencies import ServiceDep, SourceName
 from query_api.errors import JobsUnavailable, RunFailed
 from query_api.job_requests import answer, as_it_stands, launch, write_request
 from query_api.negotiation import prefers_async
@@ -23,6 +23,9 @@ LOOK_AGAIN_S = 2
 ACCEPTED: dict[int | str, dict[str, Any]] = {202: {"model": JobAnswer}}
 Force: TypeAlias = Annotated[bool, Query(description="Compute again what is there already.")]
 Wait: TypeAlias = Annotated[bool, Query(description="Answer when the work is done; otherwise 202 at once.")]
+Sources: TypeAlias = Annotated[
+    list[SourceName], Query(max_length=100, description="Scrape these alone, not all that are enabled.")
+]
 IdempotencyKey: TypeAlias = Annotated[
     str | None,
     Header(
@@ -41,10 +44,13 @@ async def start_job(
     service: ServiceDep,
     force: Force = False,
     wait: Wait = False,
+    sources: Sources = [],  # noqa: B006  FastAPI copies it
     idempotency_key: IdempotencyKey = None,
 ) -> object:
     """Start a job; 202 with where to look, or 200 with counts for who waits."""
-    row, is_new = await run_in_threadpool(write_request, service, job, force=force, idempotency_key=idempotency_key)
+    row, is_new = await run_in_threadpool(
+        write_request, service, job, force=force, sources=sources, idempotency_key=idempotency_key
+    )
     if is_new:
         return await _run(request, service, row, wait=wait)
     return _accepted(await as_it_stands(service, row), {"Idempotency-Replayed": "true"})

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.orm import Session
 
-from lib.errors import AlreadyExists, Busy, Conflict
+from lib.errors import AlreadyExists, Busy, Conflict, MeaninglessQuery
 from lib.scraping.addresses import AddressGuard
 from lib.scraping.browser import PageBrowser
 from lib.scraping.download import Fetcher
@@ -40,6 +40,7 @@ def list_all(session: SessionDep) -> list[SourceInfo]:
 @router.post("", status_code=201)
 def add(site: Site, session: SessionDep, response: Response) -> SourceDetail:
     """Add a source; 409 if there is one of its name. The next scrape visits it."""
+    _require_web(site)
     try:
         session.add(Source(name=site.name, rules=site.model_dump(mode="json"), enabled=site.enabled))
         session.flush()
@@ -53,6 +54,7 @@ def add(site: Site, session: SessionDep, response: Response) -> SourceDetail:
 @router.post("/dry-run")
 async def dry_run(site: Site, service: ServiceDep, max_pages: Pages = 2) -> DryRun:
     """Look at the first pages of a site and say what a scrape would take from them. Nothing is stored."""
+    _require_web(site)
     if ONE_BROWSER.locked():
         raise Busy("another dry run is under way")
     async with ONE_BROWSER:
@@ -71,6 +73,8 @@ def change(name: Name, site: Site, session: SessionDep) -> SourceDetail:
     source = sources.source_by_name(session, name)
     if site.name != name:
         raise Conflict("a source keeps its name: the body must carry the one of the path")
+    if site.is_folder != Site.model_validate(source.rules).is_folder:
+        raise Conflict("a folder of files stays one, and a site stays a site")
     source.rules, source.enabled = site.model_dump(mode="json"), site.enabled
     session.commit()
     return _detail(session, source)
@@ -85,6 +89,11 @@ def remove(name: Name, service: ServiceDep, session: SessionDep) -> SourceDelete
     unseen = delete_source(session, name, restore_days=service.settings.restore_days)
     session.commit()
     return SourceDeleted(name=name, images_unseen=unseen)
+
+
+def _require_web(site: Site) -> None:
+    if site.is_folder:
+        raise MeaninglessQuery("files are added by `vitrine add` on the machine where they lie, not over the API")
 
 
 def _detail(session: Session, source: Source) -> SourceDetail:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class StageProgress(BaseModel):
-    """Where the live images stand in a stage that is under way."""
+    """Where the live images stand in a stage that is under way; under `pages`, the pages that a scrape knows of."""
 
     done: int
     pending: int

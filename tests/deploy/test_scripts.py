@@ -1,8 +1,10 @@
 """The shell scripts of deploy/: the generated password, and which packages an image gets."""
 
 import os
+import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.deploy.compose_file import ROOT
@@ -73,3 +75,50 @@ def test_pytorch_from_another_index_has_the_locked_version_and_no_cuda(tmp_path:
     assert {"torch", "torchvision", "triton"} <= left_out
     assert {name.partition("-")[0] for name in left_out} == {"torch", "torchvision", "triton", "cuda", "nvidia"}
     assert (tmp_path / "record.lock").read_text().count("--hash=") > len(locked)
+
+
+def command_in(tree: Path) -> Path:
+    """Put the command where install.sh puts it, beside a `python` that runs this environment's."""
+    bin_folder = tree / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    (tree / "lib").symlink_to(ROOT / "lib")
+    python = bin_folder / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return Path(shutil.copy(ROOT / "deploy" / "vitrine", bin_folder))
+
+
+def test_the_command_finds_its_tree_from_anywhere_and_through_links(tmp_path: Path) -> None:
+    command = command_in(tmp_path / "a tree")
+    (tmp_path / "bin").mkdir()
+    link = tmp_path / "bin" / "vitrine"
+    link.symlink_to("../a tree/.venv/bin/vitrine")
+    for program in (command, link):
+        done = subprocess.run([program, "search", "--help"], cwd="/", capture_output=True, text=True, check=True)
+        assert "Usage: vitrine search" in done.stdout
+
+
+def test_the_command_completes_what_is_typed(tmp_path: Path) -> None:
+    """Bash asks so once `vitrine --install-completion` has been run."""
+    asked = {"_VITRINE_COMPLETE": "complete_bash", "COMP_WORDS": "vitrine sc", "COMP_CWORD": "1"}
+    environment = {**os.environ, **asked}
+    done = subprocess.run(
+        [command_in(tmp_path)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["scrape"]
+
+
+def test_installing_puts_the_command_beside_the_packages(tmp_path: Path) -> None:
+    """In a tree whose packages and browser are there already, so that nothing else is done."""
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    (tmp_path / "requirements.lock").write_text("")
+    command_in(tmp_path).unlink()
+    checksum = subprocess.run(["cksum"], input="", capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / ".venv" / ".installed").write_text(f"requirements.lock {checksum}\n")
+    environment = {**os.environ, "VITRINE_BROWSER": "sh"}
+    install = ["sh", "deploy/install.sh", "requirements.lock"]
+    subprocess.run(install, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    done = subprocess.run(
+        [tmp_path / ".venv" / "bin" / "vitrine", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "A visual library that you own" in done.stdout

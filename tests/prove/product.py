@@ -20,8 +20,8 @@ from typing import Any
 
 import psycopg
 
+from lib.cli.loopback import answers
 from lib.cli.ports import free_port
-from lib.cli.up import answers
 from lib.scraping.site import Site
 from lib.storage.embedded_cluster import SUPERUSER
 from lib.storage.embedded_guardian import listener_in

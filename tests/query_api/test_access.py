@@ -189,8 +189,8 @@ def test_a_secret_is_shown_once_and_kept_nowhere(keys: Keys, locked: tuple[httpx
 
 def test_a_name_is_given_once_and_must_be_one(keys: Keys, locked: tuple[httpx.Client, dict[str, str]]) -> None:
     again = keys.command("create", "reader")
-    assert (again.returncode, "already" in again.stderr) == (1, True)
-    assert keys.command("create", "Not A Name").returncode == 1
+    assert (again.returncode, "already" in again.stderr) == (5, True)
+    assert keys.command("create", "Not A Name").returncode == 2
     assert keys.command("revoke", "nobody").returncode == 1
 
 

@@ -181,5 +181,5 @@ def test_there_is_nothing_to_go_back_to_where_one_model_always_answered(filled: 
     environment = {**os.environ, **library_settings(filled, "")}
     command = [sys.executable, "-m", "lib.cli", "models", "rollback", "resnet"]
     done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 5
     assert "there is nothing to go back to" in done.stderr

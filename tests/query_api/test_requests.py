@@ -8,6 +8,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from lib.storage import sources
 from lib.storage.requests import queued_requests
 from tests.query_api.conftest import Seed, library_settings, running_api, wait_for
 from tests.query_api.fake_dagster import FakeDagster
@@ -36,6 +37,37 @@ def test_a_key_that_was_used_for_something_else_is_refused(api: httpx.Client, da
         reply = api.post(path, headers={"Idempotency-Key": "once"})
         assert (reply.status_code, reply.json()["type"]) == (422, "urn:vitrine:problem:idempotency-key-reused")
     assert len(dagster.launches) == 1
+
+
+def test_a_scrape_can_be_limited_to_sources(api: httpx.Client, dagster: FakeDagster) -> None:
+    api.post("/v1/jobs/scrape?sources=test").raise_for_status()
+    assert dagster.launches[0]["runConfigData"] == {"ops": {"scraped_images": {"config": {"sources": ["test"]}}}}
+    assert api.post("/v1/jobs/scrape?sources=nobody").status_code == 404
+    assert api.post("/v1/jobs/derive?sources=test").status_code == 422
+    assert len(dagster.launches) == 1
+
+
+def test_a_source_that_is_switched_off_is_not_scraped(api: httpx.Client, seed: Seed, dagster: FakeDagster) -> None:
+    site = {"name": "off", "start_urls": ["https://off.example/"], "enabled": False}
+    api.post("/v1/sources", json=site).raise_for_status()
+    assert api.post("/v1/jobs/scrape?sources=off").status_code == 409
+    api.delete("/v1/sources/off").raise_for_status()
+    assert dagster.launches == []
+
+
+def test_a_scrape_tells_how_many_pages_are_left(api: httpx.Client, seed: Seed) -> None:
+    with seed.database.session() as session:
+        source_id = sources.source_by_name(session, "test").id
+        sources.open_frontier(session, source_id, ["https://pictures.example/"])
+        sources.extend_frontier(session, source_id, [f"https://pictures.example/{n}" for n in range(3)], depth=1)
+        sources.mark_visited(session, source_id, "https://pictures.example/")
+        session.commit()
+    request_id = api.post("/v1/jobs/scrape").json()["request_id"]
+    progress = api.get(f"/v1/requests/{request_id}").json()["progress"]
+    with seed.database.session() as session:
+        sources.close_frontier(session, source_id)
+        session.commit()
+    assert progress == {"pages": {"done": 1, "pending": 3, "failed": 0, "dead": 0}}
 
 
 def test_requests_are_listed_newest_first(api: httpx.Client) -> None:

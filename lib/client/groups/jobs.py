@@ -1,5 +1,6 @@
 """Scraping and deriving, on request."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 from .. import running_jobs
@@ -12,9 +13,19 @@ class Jobs(Group[AnyConnection]):
     """Jobs, and the requests for them."""
 
     @job_operation()
-    def run(self, job: Job, *, force: bool = False, idempotency_key: str | None = None) -> Request[JobAnswer]:
-        """Start a job, and return it on its way: walk it for its progress, ``wait()`` for its end, ``cancel()`` it."""
-        return _start(job, force=force, wait=False, idempotency_key=idempotency_key)
+    def run(
+        self,
+        job: Job,
+        *,
+        force: bool = False,
+        sources: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Request[JobAnswer]:
+        """Start a job, and return it on its way: walk it for its progress, ``wait()`` for its end, ``cancel()`` it.
+
+        ``sources`` limit a scrape to these.
+        """
+        return _start(job, force=force, wait=False, sources=sources, idempotency_key=idempotency_key)
 
     @job_operation()
     def follow(self, request_id: str) -> Request[JobAnswer]:
@@ -23,14 +34,20 @@ class Jobs(Group[AnyConnection]):
 
     @operation("jobs_start_job")
     def start(
-        self, job: Job, *, force: bool = False, wait: bool = False, idempotency_key: str | None = None
+        self,
+        job: Job,
+        *,
+        force: bool = False,
+        wait: bool = False,
+        sources: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
     ) -> Request[JobAnswer]:
         """Start a job, and return how it stands; with ``wait``, when it has ended, for as long as the timeout allows.
 
         Sent again with the same ``idempotency_key``, it starts nothing; without one, every call starts a job of its
         own, once, however often the request has to be repeated.
         """
-        return _start(job, force=force, wait=wait, idempotency_key=idempotency_key)
+        return _start(job, force=force, wait=wait, sources=sources, idempotency_key=idempotency_key)
 
     @list_operation("jobs_list_all")
     def all(self, *, limit: int | None = None, cursor: str | None = None) -> PagedRequest[JobRequestPage, JobAnswer]:
@@ -58,8 +75,10 @@ class Jobs(Group[AnyConnection]):
         return running_jobs.cancel(request_id)
 
 
-def _start(job: Job, *, force: bool, wait: bool, idempotency_key: str | None) -> Request[JobAnswer]:
+def _start(
+    job: Job, *, force: bool, wait: bool, sources: Sequence[str] | None, idempotency_key: str | None
+) -> Request[JobAnswer]:
     # The key is made here, before anything is sent, so that all attempts carry the same one.
     key = {"idempotency-key": idempotency_key or str(uuid4())}
-    query = {"force": force, "wait": wait}
+    query = {"force": force, "wait": wait, "sources": sources}
     return Request("POST", f"/v1/jobs/{job}", answer(JobAnswer), query, headers=JSON | key, harmless_twice=True)

@@ -11,8 +11,9 @@ import pytest
 
 from lib.cli import ports
 from lib.cli.home_lock import is_supervised, only_supervisor
+from lib.cli.homes import default_home
 from lib.cli.processes import MAX_DEATHS, Processes, ProcessFailed
-from lib.cli.up import default_home, with_demo_site
+from lib.cli.up import with_demo_site
 from lib.errors import ConfigurationError
 from lib.settings import Settings
 

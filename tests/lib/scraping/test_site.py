@@ -1,4 +1,5 @@
 import pytest
+from pydantic import ValidationError
 
 from lib.errors import ConfigurationError
 from lib.scraping.site import Site, load_sources
@@ -97,3 +98,15 @@ def test_a_file_that_makes_no_sense_is_named(tmp_path, text, complaint):
 def test_a_site_survives_its_way_through_json():
     original = site(follow=["/rooms/"], schedule="0 3 * * *")
     assert Site.model_validate_json(original.model_dump_json()) == original
+
+
+def test_a_folder_is_a_source_that_is_never_scraped():
+    folder = site(start_urls=["file:///home/me/My%20owls/"], enabled=False)
+    assert folder.start_urls == ("file://localhost/home/me/My%20owls/",)
+    assert folder.is_folder
+    assert not site().is_folder
+    for wrong in ({"enabled": True}, {"enabled": False, "schedule": "0 3 * * *"}):
+        with pytest.raises(ValidationError, match="vitrine add"):
+            site(start_urls=["file:///home/me/"], **wrong)
+    with pytest.raises(ValidationError, match="on this machine"):
+        site(start_urls=["file://elsewhere/home/me/"], enabled=False)

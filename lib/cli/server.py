@@ -1,0 +1,60 @@
+"""The running Vitrine that a command asks: found by ``--url`` or ``VITRINE_URL``, else on this machine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, TypeAlias
+
+import typer
+
+from lib.cli.homes import read_settings
+from lib.client import Retries, Unreachable, Vitrine
+from lib.settings import Settings
+
+UrlOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--url", help="Where Vitrine answers; VITRINE_URL, or this machine, without it.", show_default=False),
+]
+ONCE = Retries(attempts=1)
+PATIENT = Retries(attempts=30, patience_s=60.0)  # models are read within a minute of a start
+LOOK_S = 10.0
+
+
+def server_url(url: str | None, settings: Settings) -> str:
+    """Return where to ask.
+
+    >>> server_url(None, Settings(api_port=8123, url=None))
+    'http://127.0.0.1:8123'
+    """
+    return url or settings.url or f"http://127.0.0.1:{settings.api_port}"
+
+
+@contextmanager
+def connected(url: str | None, *, retries: Retries | None = None) -> Iterator[Vitrine]:
+    """Yield a client of the running Vitrine. Raises Unreachable at once where none answers."""
+    settings = read_settings()
+    where = server_url(url, settings)
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    _require_answer(where)
+    with Vitrine(where, api_key=key, retries=retries or PATIENT) as vitrine:
+        yield vitrine
+
+
+def _require_answer(where: str) -> None:
+    # Without a key: whether the process lives is everybody's to know. Asked once, so that nobody waits for retries.
+    try:
+        with Vitrine(where, retries=ONCE, timeout_s=LOOK_S) as vitrine:
+            vitrine.health.livez()
+    except Unreachable:
+        raise Unreachable(
+            f"no Vitrine answers at {where}: start one with `vitrine up` (or `make up`), "
+            "or say where it is with --url or VITRINE_URL"
+        ) from None
+
+
+def answers(url: str | None = None) -> bool:
+    """Return whether a Vitrine runs there."""
+    try:
+        _require_answer(server_url(url, read_settings()))
+    except Unreachable:
+        return False
+    return True
