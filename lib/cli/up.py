@@ -62,6 +62,7 @@ def run(settings: Settings) -> None:
             try:
                 start_demo_site(processes, settings)
                 start_api(processes, library)
+                console.print(f"Gallery   http://127.0.0.1:{settings.api_port}/")
                 console.print(f"API       http://127.0.0.1:{settings.api_port}/docs")
                 start_dagster(processes, library)
                 console.print(f"Dagster   http://127.0.0.1:{settings.dagster_port}")
