@@ -81,7 +81,7 @@ def run(profile: Profile) -> None:
         f"Done in {seconds:.0f} s." if done else f"Nothing was to do: the library is up to date ({seconds:.0f} s)."
     )
     console.print(f"Collages: {_short(home / 'answers')}   pictures: {_short(home / 'library' / 'demo')}")
-    console.print("[bold]make up[/] keeps it running: API on 8004, Dagster UI on 3000.")
+    console.print("[bold]make up[/] keeps it running: gallery and API on 8004, Dagster UI on 3000.")
 
 
 def demo_home(profile: Profile) -> str:

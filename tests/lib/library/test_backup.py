@@ -15,8 +15,9 @@ from lib.library.garbage import objects_kept
 from lib.models.registry import model_spec
 from lib.settings import Settings
 from lib.storage.declarative import Base
-from lib.storage.embeddings import nearest, put_embedding
+from lib.storage.embeddings import put_embedding
 from lib.storage.library import Library
+from lib.storage.neighbors import nearest
 from lib.storage.objects import ObjectStore
 from lib.storage.tables import Image
 from tests.conftest import AddImage
