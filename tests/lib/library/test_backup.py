@@ -14,6 +14,7 @@ from lib.library.backup import BackupUnreadable, back_up, restore
 from lib.library.garbage import objects_kept
 from lib.models.registry import model_spec
 from lib.settings import Settings
+from lib.storage.database import Database
 from lib.storage.declarative import Base
 from lib.storage.embeddings import put_embedding
 from lib.storage.library import Library
@@ -72,10 +73,11 @@ def files(home: Path) -> dict[str, bytes]:
 
 
 def answers(url: str) -> list[tuple[int, float]]:
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with sa.orm.Session(engine) as session:
+    database = Database(url)
+    with database.session() as session:
         found = nearest(session, "resnet", at_angle(0), spec_id=LOOK.spec_id, k=3)
-        return [(one.image_id, one.distance) for one in found]
+    database.dispose()
+    return [(one.image_id, one.distance) for one in found]
 
 
 @pytest.mark.parametrize("form", ["folder", "file.tar"])
