@@ -20,16 +20,15 @@ Graphics 2(4), 217-236. doi:10.1145/245.247
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lib.arrays import Mask, RGBAImage
-from lib.images.blended_tile import Scratch, blend_tile, is_opaque
+from lib.images.blended_tile import blend_tile, is_opaque
 from lib.images.seam_tiles import block_px, far_from_seams, runs, seam_tiles
 from lib.images.seams import SplitMask
 
@@ -65,7 +64,7 @@ def merge(a: RGBAImage, b: RGBAImage, *, mask: Mask | SplitMask | None = None, l
 
     Notes
     -----
-    Takes the memory of the result and some 40 MB a processor core besides.
+    Takes the memory of the result and some 60 MB a processor core besides.
     """
     height, width = a.shape[:2]
     weights = SplitMask(height, width) if mask is None else mask
@@ -78,33 +77,15 @@ def merge(a: RGBAImage, b: RGBAImage, *, mask: Mask | SplitMask | None = None, l
     threads = os.cpu_count() or 1
     white, black = far_from_seams(weights, depth)
     tiles = seam_tiles(~(white | black), a.shape, depth, at_once=threads)
-    jobs: list[_Job] = [
-        # The largest first: what a thread keeps for it holds the others, too.
-        *(
-            partial(blend_tile, merged, a, b, weights, depth, tile)
-            for tile in sorted(tiles, key=lambda tile: tile.pixels_around, reverse=True)
-        ),
+    jobs: list[Callable[[], None]] = [
+        *(partial(blend_tile, merged, a, b, weights, depth, tile) for tile in tiles),
         *_copies(merged, a, white, block_px(depth), threads * _BANDS_PER_THREAD),
         *_copies(merged, b, black, block_px(depth), threads * _BANDS_PER_THREAD),
     ]
-    _work_off(jobs, threads)
-    return merged
-
-
-_Job: TypeAlias = Callable[[Scratch], None]
-
-
-def _work_off(jobs: Sequence[_Job], threads: int) -> None:
-    left = iter(jobs)  # shared: the next job goes to whoever is free
-
-    def work() -> None:
-        scratch = Scratch()
-        for job in left:
-            job(scratch)
-
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        for done in [pool.submit(work) for _ in range(threads)]:
+        for done in [pool.submit(job) for job in jobs]:
             done.result()  # an error in a thread is raised here
+    return merged
 
 
 def default_levels(height: int, width: int) -> int:
@@ -116,7 +97,9 @@ def default_levels(height: int, width: int) -> int:
     return int(np.clip(np.log2(min(height, width) / _COARSEST_SIDE_PX), 0, DEFAULT_LEVELS))
 
 
-def _copies(target: RGBAImage, source: RGBAImage, blocks: NDArray[np.bool_], block: int, bands: int) -> Iterator[_Job]:
+def _copies(
+    target: RGBAImage, source: RGBAImage, blocks: NDArray[np.bool_], block: int, bands: int
+) -> Iterator[Callable[[], None]]:
     """Yield jobs that copy the blocks that are set, a band of rows each."""
     step = -(-len(blocks) // bands)
     for first in range(0, len(blocks), step):
@@ -124,9 +107,7 @@ def _copies(target: RGBAImage, source: RGBAImage, blocks: NDArray[np.bool_], blo
         yield partial(_copy_blocks, target[rows], source[rows], blocks[first : first + step], block)
 
 
-def _copy_blocks(
-    target: RGBAImage, source: RGBAImage, blocks: NDArray[np.bool_], block: int, _scratch: Scratch
-) -> None:
+def _copy_blocks(target: RGBAImage, source: RGBAImage, blocks: NDArray[np.bool_], block: int) -> None:
     to, pixels = _as_pixels(target), _as_pixels(source)
     for row, flags in enumerate(blocks):
         rows = slice(row * block, (row + 1) * block)

@@ -55,11 +55,8 @@ def collapse(pyramid: Sequence[Level]) -> Level:
     return image
 
 
-def reduced(image: Level, out: Level | None = None) -> Level:
-    """Return a picture blurred and halved, the REDUCE of the paper with its kernel parameter a = 3/8.
-
-    ``out``, of the halved shape, may be used for the result.
-    """
+def reduced(image: Level) -> Level:
+    """Return a picture blurred and halved, the REDUCE of the paper with its kernel parameter a = 3/8."""
     import cv2
 
     height, width = ((side + 1) // 2 for side in image.shape[:2])
@@ -67,7 +64,7 @@ def reduced(image: Level, out: Level | None = None) -> Level:
         half = _padded_and_reduced(image)[:, :width]
     else:
         # Reflected without the edge pixel doubled: OpenCV's default, which pyrUp below matches.
-        half = np.asarray(cv2.pyrDown(image, dst=out), dtype=np.float32)
+        half = np.asarray(cv2.pyrDown(image), dtype=np.float32)
         start = width - _TAIL_PX - 2  # two columns are wrong where the tail is cut off
         half[:, start + 2 :] = _padded_and_reduced(image[:, 2 * start :])[:, 2 : width - start]
     return half.reshape((height, width, *image.shape[2:]))  # OpenCV drops a last axis of length 1
@@ -80,12 +77,9 @@ def _padded_and_reduced(image: Level) -> Level:
     return np.asarray(cv2.pyrDown(padded), dtype=np.float32)
 
 
-def expanded(image: Level, height: int, width: int, out: Level | None = None) -> Level:
-    """Return a picture doubled to (height, width), each even or one less: the EXPAND of the paper.
-
-    ``out``, of that size, may be used for the result.
-    """
+def expanded(image: Level, height: int, width: int) -> Level:
+    """Return a picture doubled to (height, width), each even or one less: the EXPAND of the paper."""
     import cv2
 
-    double = np.asarray(cv2.pyrUp(image, dst=out, dstsize=(width, height)), dtype=np.float32)
+    double = np.asarray(cv2.pyrUp(image, dstsize=(width, height)), dtype=np.float32)
     return double.reshape((height, width, *image.shape[2:]))

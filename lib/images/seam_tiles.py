@@ -1,6 +1,6 @@
 """Which parts of a frame a blend has to compute, and of which it is a copy of one source.
 
-Belongs here: geometry, in blocks and pixels. What is computed in a tile is in blending.py.
+Belongs here: geometry, in blocks and pixels. What is computed in a tile is in blended_tile.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,12 +28,6 @@ class Tile:
     columns: Span
     around_rows: Span
     around_columns: Span
-
-    @property
-    def pixels_around(self) -> int:
-        """The size of its surroundings, itself included."""
-        rows, columns = (last - first for first, last in (self.around_rows, self.around_columns))
-        return rows * columns
 
 
 def reach_px(levels: int) -> int:
