@@ -19,9 +19,9 @@ from lib.cli.jobs import FollowOption, begin
 from lib.cli.output import JsonOption, counted, note, print_json, show
 from lib.cli.server import UrlOption, connected
 from lib.cli.sources import is_url, name_for, site_from, source_of
-from lib.cli.status import REASONS
 from lib.client import Conflict, Vitrine
 from lib.client.models import Site
+from lib.plain_words import in_plain_words
 
 LIST_SUFFIX = ".txt"
 
@@ -118,7 +118,7 @@ def _add_files(path: Path, name: str | None, home: Path | None, *, as_json: bool
         f"{report.refused:,} refused, in {settings.home_path}"
     )
     for reason, count in report.by_reason.most_common():
-        show(f"  {counted(count, 'file')}: {REASONS.get(reason, reason.replace('_', ' '))}")
+        show(f"  {counted(count, 'file')}: {in_plain_words(reason)}")
     if report.new:
         note(
             "Cut-outs, colours and vectors follow by themselves within a minute where `vitrine up` runs, "

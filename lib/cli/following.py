@@ -13,29 +13,7 @@ from lib.cli.output import note, print_json, show, table
 from lib.client import JobFailed, Vitrine
 from lib.client.models import JobAnswer, StageProgress
 from lib.client.running_jobs import ENDED, NOT_BEGUN, WITHOUT_SUCCESS, RunningJob
-
-STATES = {
-    "queued": "waits for Dagster",
-    "launched": "starting",
-    "NOT_STARTED": "starting",
-    "QUEUED": "waits for another run",
-    "STARTING": "starting",
-    "STARTED": "running",
-    "CANCELING": "stopping",
-    "SUCCESS": "done",
-    "FAILURE": "failed",
-    "CANCELED": "called off",
-    "canceled": "called off",
-}
-
-
-def state_in_words(state: str) -> str:
-    """Return how a job stands, for a person.
-
-    >>> state_in_words("STARTED"), state_in_words("SOMETHING_NEW")
-    ('running', 'something new')
-    """
-    return STATES.get(state, state.replace("_", " ").lower())
+from lib.plain_words import state_in_words
 
 
 def follow(job: RunningJob, *, as_json: bool = False) -> JobAnswer:

@@ -7,11 +7,12 @@ import typer
 from rich.markup import escape
 
 from lib.cli.exit_codes import ExitCode
-from lib.cli.following import follow, request_id, show_counts, state_in_words
+from lib.cli.following import follow, request_id, show_counts
 from lib.cli.output import JsonOption, note, print_json, show, table
 from lib.cli.server import UrlOption, connected
 from lib.client import Vitrine
 from lib.client.models import JobAnswer
+from lib.plain_words import state_in_words
 
 app = typer.Typer(no_args_is_help=True)
 # Typer reads choices from a plain Literal; these are the API's.

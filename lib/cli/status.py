@@ -8,31 +8,15 @@ from itertools import islice
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 
-from lib.cli.following import state_in_words, steps
+from lib.cli.following import steps
 from lib.cli.output import JsonOption, counted, print_json, readable_bytes, show, table
 from lib.cli.server import ONCE, UrlOption, connected
 from lib.client import NotReady, Vitrine
 from lib.client.models import JobAnswer, LibraryStats, ModelCoverage, SourceInfo
 from lib.client.running_jobs import ENDED
+from lib.plain_words import in_plain_words, state_in_words
 
 STAGES = {"matting": "cut-outs", "color": "colours", "resnet": "look", "clip": "meaning"}
-REASONS = {
-    "too_small": "too small",
-    "truncated": "cut off",
-    "http_404": "not found (404)",
-    "robots": "forbidden by robots.txt",
-    "noai": "opted out of AI",
-    "noimageai": "opted out of AI",
-    "noindex": "opted out of being found",
-    "not_an_image": "not a picture",
-    "not_a_page": "not a page",
-    "unsupported_format": "in a format that is not read",
-    "too_large": "too large",
-    "too_many_bytes": "too large",
-    "too_many_pixels": "too many pixels",
-    "forbidden_address": "at an address that must not be visited",
-    "host_not_allowed": "at a host that must not be visited",
-}
 FINE = ("ok", "new")
 LATEST_JOBS = 20
 
@@ -151,7 +135,7 @@ def misses(outcomes: Mapping[str, int], noun: str) -> list[str]:
 
 def _reason(label: str) -> str:
     status, _, reason = label.partition(":")
-    return REASONS.get(reason, (reason or status).replace("_", " "))
+    return in_plain_words(reason or status)
 
 
 def next_step(found: Status) -> str:

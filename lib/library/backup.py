@@ -150,6 +150,7 @@ class _FolderOfObjects:
         self._folder = folder
 
     def keep(self, source: Path) -> None:
+        """Copy an object, unless an earlier backup has it; a copy that was cut off never has its name."""
         path = self._folder / source.name[:2] / source.name
         if path.exists() and path.stat().st_size == source.stat().st_size:
             return

@@ -4,7 +4,6 @@ Belongs here: the environment of the templates and what they may call. What a pa
 """
 
 import gzip
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -13,6 +12,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from lib.plain_words import in_plain_words, state_in_words
 from query_api.web.assets import asset_url
 
 COMPRESSION_LEVEL = 5
@@ -56,7 +56,8 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset_url)
-    made.filters.update(bytes=in_bytes, number=in_number, percent=in_percent, moment=in_moment, plain=in_plain_words)
+    made.filters.update(bytes=in_bytes, number=in_number, percent=in_percent, moment=in_moment)
+    made.filters.update(plain=in_plain_words, state=state_in_words)
     return made
 
 
@@ -107,21 +108,3 @@ def in_moment(moment: datetime | str) -> str:
     """
     when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-REASONS: Mapping[str, str] = {
-    "robots": "robots.txt asks us not to",
-    "noai": "the page asks not to be used for AI",
-    "noimageai": "the page asks that its pictures are not used for AI",
-    "noindex": "the page asks not to be indexed",
-    "too_small": "too small",
-}
-
-
-def in_plain_words(reason: str) -> str:
-    """Return a reason as a person would say it.
-
-    >>> in_plain_words("too_small"), in_plain_words("http_404")
-    ('too small', 'http 404')
-    """
-    return REASONS.get(reason, reason.replace("_", " "))

@@ -248,7 +248,7 @@ def test_a_job_is_followed_to_its_end(open_page: Open, dagster: FakeDagster) -> 
     page.wait_for_url(re.compile(r"/jobs/[0-9a-f-]{36}"))
     expect(page.locator(".state")).to_have_text("running")
     expect(page.locator(".state")).to_have_text("done")
-    expect(page.locator(".board")).to_contain_text("robots.txt asks us not to 2")
+    expect(page.locator(".board")).to_contain_text("forbidden by robots.txt 2")
     page.get_by_role("link", name="All jobs").click()
     expect(page.locator("table").first).to_contain_text("scrape")
 
