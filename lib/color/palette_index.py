@@ -9,6 +9,9 @@ Moving weights w of colours q onto weights v of colours p costs at least Σ w_i 
 somewhere, and at least Σ v_j min_i c_ij, since each p_j must come from somewhere. Both stay bounds when every c_ij is
 replaced by a bound of it: first by that of the cell that p_j lies in (cells.py), one table for the whole search; then,
 for the palettes that this leaves, by the single-precision filter (difference_filter.py).
+
+Where a share of the picture may have any colours, the second is none, and the first would say of a speck of the colour
+wanted that it is enough. There each q_i is moved alone, to the nearest p_j first, but no more than v_j to each.
 """
 
 from dataclasses import dataclass
@@ -62,11 +65,18 @@ class ColorQuery:
         planes = np.ascontiguousarray(lab.reshape(-1, 3).T)
         least = np.stack([lowered(single_precision(color, planes)) for color in self.lab.astype(np.float32)])
         table = least.reshape(len(self.lab), *weights.shape)
-        outgoing = np.where(weights > 0, table, np.inf).min(axis=2)
-        bound = np.einsum("an,a->n", outgoing, self.weights)
-        if not self.anything:
-            bound = np.maximum(bound, (table.min(axis=0) * weights).sum(axis=1))
-        return np.asarray(np.maximum(bound - SLACK, 0))
+        costs = np.where(weights > 0, table, np.inf)
+        if self.anything:
+            return self.moved_alone(costs, weights)
+        outgoing = np.einsum("an,a->n", costs.min(axis=2), self.weights)
+        incoming = (table.min(axis=0) * weights).sum(axis=1)
+        return np.asarray(np.maximum(np.maximum(outgoing, incoming) - SLACK, 0))
+
+    def moved_alone(self, costs: FloatArray, weights: _Weights) -> FloatArray:
+        """Return a bound of each of `distances`, out of bounds (n, N, MAX_COLORS) of differences, inf for no colour."""
+        bound = np.empty(len(weights))
+        _move_alone(costs, np.asarray(self.weights) * (1 - self.anything), weights, bound)
+        return np.asarray(np.maximum(bound / (1 - self.anything) - SLACK, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +109,17 @@ class PaletteIndex:
         table = np.empty((len(query.lab), len(self._cells)))
         least_differences(np.asarray(query.lab, dtype=np.float64), self._cells, table)
         bounds = np.zeros(len(weights))
-        known = len(self)
-        _weigh(np.ascontiguousarray(table.T), query.weights, not query.anything, self._cell_of, weights, bounds[:known])
+        known = bounds[: len(self)]
+        if query.anything:
+            costs = np.where(self._cell_of >= 0, table[:, self._cell_of], np.inf)
+            known[:] = query.moved_alone(costs, weights[: len(self)])
+            return bounds
+        _weigh(np.ascontiguousarray(table.T), query.weights, self._cell_of, weights, known)
         return np.maximum(bounds - SLACK, 0)
 
 
 @compiled
-def _weigh(table, query_weights, both_ways, cell_of, weights, out):  # type: ignore[no-untyped-def]
+def _weigh(table, query_weights, cell_of, weights, out):  # type: ignore[no-untyped-def]
     colors = table.shape[1]
     nearest = np.empty(colors)
     arriving = np.empty(table.shape[0])
@@ -123,7 +137,24 @@ def _weigh(table, query_weights, both_ways, cell_of, weights, out):  # type: ign
         outgoing = 0.0
         for i in range(colors):
             outgoing += query_weights[i] * nearest[i]
-        out[n] = max(outgoing, incoming) if both_ways else outgoing
+        out[n] = max(outgoing, incoming)
+
+
+@compiled
+def _move_alone(costs, masses, weights, out):  # type: ignore[no-untyped-def]
+    left = np.empty(weights.shape[1])
+    for n in range(len(out)):
+        out[n] = 0.0
+        for i in range(len(costs)):
+            left[:] = costs[i, n]
+            mass = masses[i]
+            while mass > 0:
+                j = left.argmin()
+                if left[j] == np.inf:
+                    break
+                out[n] += min(mass, weights[n, j]) * left[j]
+                mass -= weights[n, j]
+                left[j] = np.inf
 
 
 def rank_palettes(
