@@ -54,6 +54,9 @@ class ColorQuery:
     def distances(self, lab: _Labs, weights: _Weights) -> FloatArray:
         """Return how much each of N palettes differs, float64 (N,) in ΔE00: exact transport, per named share."""
         cost = ciede2000(self.lab[None, :, None, :], lab[:, None, :, :])
+        if len(self.lab) == 1:  # nobody else wants the palette's colours: no transport problem is left
+            shares = weights / weights.sum(axis=1, keepdims=True, dtype=np.float64)
+            return self._moved_alone(np.where(weights > 0, cost[:, 0], np.inf)[None], shares)
         if not self.anything:
             return transport_cost(self.weights, weights, cost)
         free = np.zeros((len(cost), 1, cost.shape[2]))
@@ -67,16 +70,19 @@ class ColorQuery:
         table = least.reshape(len(self.lab), *weights.shape)
         costs = np.where(weights > 0, table, np.inf)
         if self.anything:
-            return self.moved_alone(costs, weights)
+            return self.least_moved_alone(costs, weights)
         outgoing = np.einsum("an,a->n", costs.min(axis=2), self.weights)
         incoming = (table.min(axis=0) * weights).sum(axis=1)
         return np.asarray(np.maximum(np.maximum(outgoing, incoming) - SLACK, 0))
 
-    def moved_alone(self, costs: FloatArray, weights: _Weights) -> FloatArray:
+    def least_moved_alone(self, costs: FloatArray, weights: _Weights) -> FloatArray:
         """Return a bound of each of `distances`, out of bounds (n, N, MAX_COLORS) of differences, inf for no colour."""
-        bound = np.empty(len(weights))
-        _move_alone(costs, np.asarray(self.weights) * (1 - self.anything), weights, bound)
-        return np.asarray(np.maximum(bound / (1 - self.anything) - SLACK, 0))
+        return np.asarray(np.maximum(self._moved_alone(costs, weights) - SLACK, 0))
+
+    def _moved_alone(self, costs: FloatArray, weights: FloatArray | _Weights) -> FloatArray:
+        moved, named = np.empty(len(weights)), 1 - self.anything
+        _move_alone(costs, np.asarray(self.weights) * named, weights, moved)
+        return moved / named
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +118,7 @@ class PaletteIndex:
         known = bounds[: len(self)]
         if query.anything:
             costs = np.where(self._cell_of >= 0, table[:, self._cell_of], np.inf)
-            known[:] = query.moved_alone(costs, weights[: len(self)])
+            known[:] = query.least_moved_alone(costs, weights[: len(self)])
             return bounds
         _weigh(np.ascontiguousarray(table.T), query.weights, self._cell_of, weights, known)
         return np.maximum(bounds - SLACK, 0)

@@ -14,6 +14,7 @@ top-k queries over web-accessible databases". ACM Transactions on Database Syste
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Self
 
 import numpy as np
@@ -67,8 +68,9 @@ def search(
     scales = scales or tuple(Scale.of_sample(part.sample(session)) for part in parts)
     shares = np.array(weights) / sum(weights)
     depth = max(first_depth, 4 * k)
+    stretches: list[Stretch] = []
     while True:
-        stretches = [part.read(session, depth) for part in parts]
+        stretches = _read(session, parts, depth, stretches)
         met = _Met.of(stretches, shares, scales)
         met.complete(session, parts, k + 1, after, batch=max(first_depth // 2, k + 1))
         best = met.best(k + 1, after)
@@ -81,6 +83,18 @@ def search(
     is_last, best = len(best) <= k, best[:k]
     exact = all(stretch.exact for stretch in stretches)
     return Found(met.ids[best], met.scores[best], met.distances[best], is_last, exact, scales)
+
+
+def _read(session: Session, parts: Sequence[Part], depth: int, before: Sequence[Stretch]) -> list[Stretch]:
+    """Return the ``depth`` nearest of each part; once one was handed over whole, the others as far as they were read.
+
+    All images are met then: what is missing of the few that are promising is dearer to read than to look up.
+    """
+    stretches: list[Stretch] = []
+    for part, earlier in zip_longest(parts, before):
+        is_met = any(stretch.is_all for stretch in stretches)
+        stretches.append(earlier if is_met and earlier is not None else part.read(session, depth))
+    return stretches
 
 
 def _deeper(met: "_Met", best: NDArray[np.intp], k: int, stretches: Sequence[Stretch]) -> float:

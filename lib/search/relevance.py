@@ -37,11 +37,13 @@ def percentile(distance: ArrayLike, quantiles: ArrayLike) -> NDArray[np.float64]
     if steps.ndim != 1 or len(steps) < 2 or not np.isfinite(steps).all() or (np.diff(steps) < 0).any():
         raise ValueError("quantiles are at least two finite numbers in ascending order")
     asked = np.asarray(distance, dtype=np.float64)
-    # numpy's interpolation wants each abscissa once: of equal quantiles the last stays, as the highest percentage.
-    last = np.append(np.diff(steps) > 0, True)
-    percents = np.linspace(0, 100, len(steps))[last]
-    found = np.interp(asked, steps[last], percents, left=0.0, right=100.0)
-    return np.where(asked < steps[0], 0.0, found)
+    # From the last of equal quantiles to the first of the next ones, which numpy's interpolation does not know apart.
+    reached = np.searchsorted(steps, asked, side="right")
+    below, above = np.clip(reached - 1, 0, len(steps) - 2), np.clip(reached, 1, len(steps) - 1)
+    gap = steps[above] - steps[below]
+    between = np.divide(asked - steps[below], gap, out=np.zeros(asked.shape), where=gap > 0)
+    found = 100 * (below + np.clip(between, 0, 1)) / (len(steps) - 1)
+    return np.where(reached == 0, 0.0, np.where(reached == len(steps), 100.0, found))
 
 
 def relevance(distance: ArrayLike, random_quantiles: ArrayLike) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -12,6 +12,7 @@ samples = arrays(np.float64, st.integers(2, 60), elements=st.floats(0, 2, width=
 
 
 @given(samples, st.floats(0, 2, width=16))
+@example(np.array([0.0, *[1.5] * 10]), 1.375)  # many alike above: none of them counts before it is reached
 def test_a_percentile_is_the_share_of_the_sample_that_is_as_near_within_a_step(
     sample: np.ndarray, distance: float
 ) -> None:
