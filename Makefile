@@ -14,7 +14,8 @@ print(json.dumps(create_app(Settings()).openapi()))
 endef
 export DESCRIBE
 
-.PHONY: demo up test prove-pipeline check prove-api lint-api install install-dev bench screenshots client notebook lock clean
+.PHONY: demo up test prove-pipeline check prove-api lint-api install install-dev bench screenshots client notebook lock \
+	sbom audit clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
@@ -67,6 +68,12 @@ notebook: install-dev ## execute docs/client.ipynb, pictures included; VITRINE_U
 lock: ## renew the hash locks from pyproject.toml (needs uv)
 	uv pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes --no-strip-extras -q pyproject.toml -o requirements.lock
 	uv pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes --no-strip-extras -q -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
+
+sbom: install-dev ## what is installed, by version and hash, as CycloneDX: vitrine.cdx.json
+	.venv/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o vitrine.cdx.json requirements.lock
+
+audit: install-dev ## which locked packages are known to be vulnerable (asks pypi.org)
+	.venv/bin/pip-audit --disable-pip --require-hashes --strict -r requirements.lock
 
 clean: ## remove the environment and the demo's library; your own library in .vitrine stays
 	rm -rf .venv .vitrine/demo

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from demo import ledger
 from demo.run import kept_port
+from lib.cli.exit_codes import ExitCode
 from tests.prove import verdict, victims
 from tests.prove.cycle import Cycle, Outcome
 from tests.prove.product import RUN_TIMEOUT_S, Product, run_to_the_end, site_process
@@ -270,5 +271,5 @@ def second_supervisor(proof: Proof, product: Product) -> None:
     """A second ``vitrine up`` on the same home, on other ports, is refused."""
     second = Product(product.home, product.site_port).command("up", log="second-up")
     code, said = second.wait(60), (product.home / "second-up.log").read_text()
-    troubles = [] if code == 1 and "another vitrine up" in said else [f"exit code {code}: {said[-300:]}"]
+    troubles = [] if code == ExitCode.USAGE and "another vitrine up" in said else [f"exit code {code}: {said[-300:]}"]
     report(proof, "a second vitrine up on the same home is refused", troubles)
