@@ -1,6 +1,7 @@
 """Encoders of the standard profile's shapes with seeded weights, in the files that their publishers use.
 
-How fast a network runs does not depend on what it has learned. CLIP's text tower, which no picture passes, is small.
+How fast a network runs does not depend on what it has learned. CLIP's text tower, which no picture passes, is small
+unless it is asked for.
 """
 
 import dataclasses
@@ -25,16 +26,20 @@ def seeded_resnet34(home: Path) -> tuple[ModelSpec, Any]:
     return _installed(RESNET34, home), network
 
 
-def seeded_clip(home: Path) -> tuple[ModelSpec, Any]:
-    """Write a checkpoint below ``home``; return its spec and the plain open_clip network (ViT-B-32)."""
+def seeded_clip(home: Path, *, whole: bool = False) -> tuple[ModelSpec, Any]:
+    """Write a checkpoint below ``home``; return its spec and the plain open_clip network (ViT-B-32).
+
+    A ``whole`` one has the published model's text tower.
+    """
     import open_clip
     import torch
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    network = open_clip.CLIP(embed_dim=512, vision_cfg=dict(VIT_B_32_VISION), text_cfg=dict(_TEXT)).eval()
+    text = dict(CLIP_LAION2B.parameters["text_cfg"]) if whole else dict(_TEXT)
+    network = open_clip.CLIP(embed_dim=512, vision_cfg=dict(VIT_B_32_VISION), text_cfg=text).eval()
     save_file(network.state_dict(), _folder(home, CLIP_LAION2B) / "open_clip_model.safetensors")
-    parameters = {**CLIP_LAION2B.parameters, "text_cfg": _TEXT}
+    parameters = {**CLIP_LAION2B.parameters, "text_cfg": text}
     return dataclasses.replace(_installed(CLIP_LAION2B, home), parameters=parameters), network
 
 

@@ -17,7 +17,7 @@ from lib.cli.exit_codes import ExitCode
 from lib.cli.homes import HomeOption, library_settings
 from lib.cli.jobs import FollowOption, begin
 from lib.cli.output import JsonOption, counted, note, print_json, show
-from lib.cli.server import UrlOption, connected
+from lib.cli.server import UrlOption, connected, require_same_library
 from lib.cli.sources import is_url, name_for, site_from, source_of
 from lib.client import Conflict, Vitrine
 from lib.client.models import Site
@@ -47,7 +47,7 @@ def add(
     elif Path(what).suffix.lower() == LIST_SUFFIX and Path(what).is_file():
         _scrape(url, read_list(Path(what)), name or name_for(Path(what).stem), as_json=as_json, watch=watch)
     else:
-        _add_files(_existing(what), name, home, as_json=as_json)
+        _add_files(_existing(what), name, home, url, as_json=as_json)
 
 
 def _existing(what: str) -> Path:
@@ -95,7 +95,7 @@ def _keep(vitrine: Vitrine, site: Site) -> str:
     return site.name
 
 
-def _add_files(path: Path, name: str | None, home: Path | None, *, as_json: bool) -> None:
+def _add_files(path: Path, name: str | None, home: Path | None, url: str | None, *, as_json: bool) -> None:
     from lib.images.decoding import DecodeLimits, Decoder
     from lib.library.folders import add_files, picture_files
     from lib.storage.library import open_library
@@ -108,6 +108,8 @@ def _add_files(path: Path, name: str | None, home: Path | None, *, as_json: bool
     source = name or name_for((path if path.is_dir() else path.parent).name)
     limits = DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     with open_library(settings) as library, Decoder(limits) as decoder, progress() as bar:
+        with library.database.session() as session:
+            require_same_library(session, url, home)
         task = bar.add_task(source, total=len(files))
         report = add_files(library, path, files, name=source, decoder=decoder, on_file=lambda _: bar.advance(task))
     if as_json:

@@ -6,6 +6,7 @@ import typer
 
 from lib.cli.homes import HomeOption, library_settings
 from lib.cli.output import JsonOption, note, print_json, show, table
+from lib.cli.server import require_same_library
 
 app = typer.Typer(no_args_is_help=True)
 ScopeName = Literal["read", "write", "admin"]
@@ -27,6 +28,7 @@ def create(
     from lib.storage.library import open_library
 
     with open_library(library_settings(home)) as library, library.database.session() as session:
+        require_same_library(session, None, home)
         secret = create_key(session, name, Scope(scope))
         session.commit()
     typer.echo(secret)

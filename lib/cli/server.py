@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from lib.cli.homes import read_settings
-from lib.client import Retries, Unreachable, Vitrine
+from lib.cli.homes import default_home, read_settings
+from lib.client import Retries, Unreachable, Vitrine, VitrineProblem
+from lib.errors import ConfigurationError
 from lib.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 UrlOption: TypeAlias = Annotated[
     str | None,
@@ -49,6 +54,33 @@ def _require_answer(where: str) -> None:
             f"no Vitrine answers at {where}: start one with `vitrine up` (or `make up`), "
             "or say where it is with --url or VITRINE_URL"
         ) from None
+
+
+def require_same_library(session: "Session", url: str | None, home: Path | None) -> None:
+    """Refuse to work on a home that nobody named while the Vitrine that answers keeps another library.
+
+    Whoever starts it with ``vitrine up --home`` means that one, and would look there for what was done here.
+
+    Raises
+    ------
+    ConfigurationError
+        If so. Not where no Vitrine answers, or one that does not say what it keeps.
+    """
+    from lib.storage.database import database_id
+
+    settings = read_settings(home)
+    if "home" in settings.model_fields_set:
+        return
+    try:
+        with connected(url, retries=ONCE) as vitrine:
+            answering = vitrine.library.describe().id
+    except VitrineProblem:
+        return
+    if answering != database_id(session):
+        raise ConfigurationError(
+            f"the Vitrine at {server_url(url, settings)} keeps another library than {default_home(settings)}: "
+            "say which is meant with --home, or VITRINE_HOME"
+        )
 
 
 def answers(url: str | None = None) -> bool:

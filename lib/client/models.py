@@ -704,6 +704,9 @@ class JobRequestPage(BaseModel):
 class LibraryStats(BaseModel):
     """What the library holds now."""
 
+    id: str
+    """Of its database: the same wherever it is opened, and no other library's."""
+
     counts: dict[str, int]
     """Live rows by table."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lib.arrays import Embeddings, RGBAImage
-from lib.embedding.checkpoint import load_clip_checkpoint
+from lib.embedding.checkpoint import load_clip_checkpoint, without_weights
 from lib.embedding.clip_text import CausalText, MaskedText, TextTower
 from lib.embedding.encoder import unit_rows
 from lib.embedding.preprocessing import model_input
@@ -50,7 +50,8 @@ class ClipEncoder:
         """
         paths = locate(spec, home)
         (checkpoint,) = (path for name, path in paths.items() if name.endswith(CHECKPOINT_SUFFIXES))
-        network = _network(spec, checkpoint.parent)
+        with without_weights():
+            network = _network(spec, checkpoint.parent)
         load_clip_checkpoint(network, checkpoint)
         return cls(spec, network, _tokenizer(spec, checkpoint.parent), runtime)
 

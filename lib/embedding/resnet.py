@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lib.arrays import Embeddings, RGBAImage
-from lib.embedding.checkpoint import load_state_dict
+from lib.embedding.checkpoint import load_state_dict, without_weights
 from lib.embedding.encoder import unit_rows
 from lib.embedding.preprocessing import model_input
 from lib.embedding.runtime import Runtime
@@ -43,7 +43,8 @@ class ResNet34Encoder:
         from torchvision.models import resnet34
 
         (path,) = locate(spec, home).values()
-        network = resnet34(weights=None)
+        with without_weights():
+            network = resnet34(weights=None)
         load_state_dict(network, path)
         network.fc = Identity()  # the pooled features, not the class scores
         return cls(spec, network, runtime)

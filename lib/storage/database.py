@@ -80,6 +80,15 @@ class Database:
         self.engine.dispose()
 
 
+def database_id(session: Session) -> str:
+    """Return what tells this database from every other: its server's system identifier and its own number there."""
+    numbers = sa.text(
+        "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
+    )
+    system_identifier, oid = session.execute(numbers).one()
+    return f"{system_identifier:x}-{oid:x}"
+
+
 def _teach_vectors(connection: psycopg.Connection, _record: object) -> None:
     # As text, 512 numbers take longer to write and to read than the index takes to be searched.
     connection.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from lib.storage import clearing, models
+from lib.storage.database import database_id
 from lib.storage.images import bytes_of_images
 from lib.storage.sources import count_image_urls, count_pages
 from query_api.dependencies import ServiceDep, SessionDep
@@ -18,6 +19,7 @@ router = APIRouter(prefix="/v1/library", tags=["library"])
 def describe(session: SessionDep) -> LibraryStats:
     """Say what the library holds: images, pages, URLs by outcome, and how far each model has come."""
     return LibraryStats(
+        id=database_id(session),
         counts=clearing.live_counts(session),
         bytes=bytes_of_images(session),
         pages=count_pages(session),

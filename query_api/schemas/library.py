@@ -10,6 +10,7 @@ from query_api.schemas.models import ModelCoverage
 class LibraryStats(BaseModel):
     """What the library holds now."""
 
+    id: str = Field(description="Of its database: the same wherever it is opened, and no other library's.")
     counts: dict[str, int] = Field(description="Live rows by table.")
     bytes: int = Field(description="Of the original files.")
     pages: dict[str, int] = Field(description="By outcome, refusals by their reason.")

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
 from PIL import Image as PillowImage
 
 from lib.cli.main import main
@@ -357,6 +358,34 @@ def test_files_are_added_beside_the_running_server(
     assert "vitrine add" in vitrine("scrape", "sky").err
     vitrine("sources", "remove", "sky", "--yes")
     assert vitrine("add", tmp_path / "nothing-here").code == 2
+
+
+def test_nothing_is_done_to_another_library_than_the_one_that_answers(
+    vitrine: Command, seed: Seed, another_library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sky.png").write_bytes(plain("#101031", (50, 40)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VITRINE_HOME")
+    monkeypatch.setenv("DATABASE_URL", another_library)
+    for command in (("add", tmp_path / "sky.png", "--name", "sky"), ("keys", "create", "reader")):
+        told = vitrine(*command)
+        assert told.code == 2, told
+        assert "keeps another library" in told.err
+        assert "--home" in told.err
+    assert vitrine("keys", "list", "--json").json == []
+    named = vitrine("add", tmp_path / "sky.png", "--name", "sky", "--home", tmp_path / "named", "--json").json
+    assert named["new"] == 1
+
+
+@pytest.fixture
+def another_library(seed: Seed) -> Iterator[str]:
+    """The URL of an empty database beside that of the shared server."""
+    server = sa.create_engine(seed.database_url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE another"))
+        yield server.url.set(database="another").render_as_string(hide_password=False)
+        connection.execute(sa.text("DROP DATABASE another WITH (FORCE)"))
+    server.dispose()
 
 
 def test_the_library_is_verified_swept_and_backed_up(
