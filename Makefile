@@ -14,7 +14,7 @@ print(json.dumps(create_app(Settings()).openapi()))
 endef
 export DESCRIBE
 
-.PHONY: demo up test prove-pipeline check prove-api lint-api install install-dev bench screenshots client notebook lock \
+.PHONY: demo up test prove prove-pipeline prove-attacks check prove-api lint-api install install-dev bench screenshots client notebook lock \
 	sbom audit clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
@@ -26,8 +26,14 @@ up: install ## keep a library running: API on 8004, Dagster UI on 3000, until Ct
 test: check ## everything that CI checks
 	$(PYTHON) -m pytest
 
-prove-pipeline: install-dev ## kill everything at random moments; TRIES= how often, SEED= again, PARTS= of alone together tree runs two
+prove: install-dev ## all that is proven by trying (hours); TRIES= how often, SEED= again, PARTS= some: python -m tests.prove --help
 	$(PYTHON) -m tests.prove --tries $(TRIES) $(if $(SEED),--seed $(SEED)) $(PARTS)
+
+prove-pipeline: ## kill everything at random moments
+	@$(MAKE) prove PARTS="alone together tree runs two"
+
+prove-attacks: ## hostile pictures, addresses
+	@$(MAKE) prove PARTS="addresses pictures"
 
 check: install-dev
 	$(PYTHON) -m ruff format --check .

@@ -8,25 +8,30 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.prove import matrix
+from tests.prove import attacks, matrix
+from tests.prove.table import Results
 
-PARTS = {
+KILLS = {
     "alone": matrix.kills_alone,
     "together": matrix.kills_together,
     "tree": matrix.kills_of_the_tree,
     "runs": matrix.kills_of_runs,
     "two": matrix.two_pipelines,
 }
+ATTACKS = {"addresses": attacks.guarded_addresses, "pictures": attacks.hostile_pictures}
+PARTS = (*ATTACKS, *KILLS)
 
 
 def main() -> int:
     """Run the parts named on the command line, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all of them by default")
-    parser.add_argument("--tries", type=int, default=10, help="how often each victim dies (default: %(default)s)")
+    parser.add_argument("--tries", type=int, default=10, help="how often each is tried (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="repeats an earlier choice")
     parser.add_argument("--root", type=Path, help="where libraries are made; an undisturbed one there is used again")
     wanted = parser.parse_args()
+    if unknown := set(wanted.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     console = Console(width=110)
     started = time.monotonic()
 
@@ -34,13 +39,18 @@ def main() -> int:
         console.print(f"[{time.monotonic() - started:6.0f} s] {text}", markup=False, highlight=False, soft_wrap=True)
 
     say(f"SEED={wanted.seed} TRIES={wanted.tries}")
-    with matrix.proof(wanted.seed, say, wanted.root) as proof:
-        for part in wanted.parts or PARTS:
-            PARTS[part](proof, wanted.tries)
-    console.print(proof.results.table())
-    if proof.results.drains_s:
-        say(f"slowest: drained {max(proof.results.drains_s):.0f} s, complete {max(proof.results.settles_s):.0f} s")
-    return 1 if proof.results.has_failures else 0
+    results = Results()
+    parts = wanted.parts or PARTS
+    for part in (part for part in parts if part in ATTACKS):
+        ATTACKS[part](results, wanted.tries, wanted.seed, say)
+    if kills := [part for part in parts if part in KILLS]:
+        with matrix.proof(wanted.seed, say, wanted.root, results) as proof:
+            for part in kills:
+                KILLS[part](proof, wanted.tries)
+    console.print(results.table())
+    if results.drains_s:
+        say(f"slowest: drained {max(results.drains_s):.0f} s, complete {max(results.settles_s):.0f} s")
+    return 1 if results.has_failures else 0
 
 
 if __name__ == "__main__":

@@ -55,7 +55,9 @@ class Proof:
 
 
 @contextmanager
-def proof(seed: int, say: Callable[[str], None], root: Path | None = None) -> Iterator[Proof]:
+def proof(
+    seed: int, say: Callable[[str], None], root: Path | None = None, results: Results | None = None
+) -> Iterator[Proof]:
     """Serve the small site, make the undisturbed library, and yield both.
 
     In a ``root`` of one's own the undisturbed library of an earlier proof is used again, and all stays; without one,
@@ -65,7 +67,7 @@ def proof(seed: int, say: Callable[[str], None], root: Path | None = None) -> It
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)  # the database server's own user passes through
     with site_process(folder / "site.jsonl", kept_port(folder / "site_port")):
-        made = Proof(folder, seed, _reference(folder), say)
+        made = Proof(folder, seed, _reference(folder), say, results or Results())
         try:
             yield made
         finally:
