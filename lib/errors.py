@@ -18,6 +18,7 @@ VitrineError
 ├── MeaninglessQuery            what a search asks for says nothing, such as a thing and its opposite
 ├── NotReady
 │   ├── Busy                    the one place where this can be done is taken; ask again soon
+│   ├── StatementTimeout        one statement took longer than it may
 │   ├── ModelsLoading           weights are being read; ask again soon
 │   ├── WeightsMissing          weights are not on this machine; the message names the command that gets them
 │   │   └── WeightsRefused      a checkpoint holds more than tensors, or those of another network
@@ -108,6 +109,10 @@ class NotReady(VitrineError):
 
 class Busy(NotReady):
     """The one place where this can be done is taken."""
+
+
+class StatementTimeout(NotReady):
+    """The database was at one statement for longer than is allowed."""
 
 
 class ModelsLoading(NotReady):

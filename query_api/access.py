@@ -32,6 +32,7 @@ NO_KEYS = Problem(
 )
 ACCESS_PROBLEMS = (KEY_NEEDED, KEY_UNKNOWN, SCOPE_TOO_NARROW, NO_KEYS)
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="vitrine", Basic realm="vitrine", charset="UTF-8"'}
+KEY_NAME: Final = "vitrine.key"  # of the request's scope: the name of the key that it came with
 PUBLIC: Final = frozenset({"/livez", "/readyz", "/version"})
 
 _READING = "GET|HEAD|OPTIONS"
@@ -119,7 +120,9 @@ class KeyCheck:
         if key is None:
             problem = KEY_NEEDED if secret is None else KEY_UNKNOWN
             await problem_response(problem, headers=CHALLENGE)(scope, receive, send)
-        elif not key.scope.allows(needed):
+            return
+        scope[KEY_NAME] = key.name
+        if not key.scope.allows(needed):
             await problem_response(SCOPE_TOO_NARROW, f"this needs the scope {needed}")(scope, receive, send)
         else:
             await self._app(scope, receive, send)

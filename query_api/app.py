@@ -15,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 
 from lib.settings import Settings
 from query_api.access import KeyCheck
+from query_api.audit_log import AuditLog
 from query_api.errors import install_error_handlers
 from query_api.methods import install_method_check
 from query_api.metrics import install_metrics
@@ -149,6 +150,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         )
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
     install_metrics(app)
+    app.add_middleware(AuditLog, home=settings.home_path, methods=("HEAD", "OPTIONS"))
     app.add_middleware(RequestLog)
     install_tracing(app)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id, transformer=str)

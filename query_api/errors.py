@@ -66,6 +66,7 @@ PROBLEMS: Mapping[type[errors.VitrineError], Problem] = {
     errors.KeyReused: Problem(422, "idempotency-key-reused", "Send a new Idempotency-Key with each new request"),
     errors.Conflict: Problem(409, "conflict", "This cannot be done as things stand; see detail"),
     errors.Busy: Problem(503, "busy", "Too many requests at once: ask again in a moment", 2),
+    errors.StatementTimeout: Problem(503, "statement-timeout", "Ask for less, or when less is going on", 30),
     errors.ModelsLoading: Problem(503, "models-loading", "Models are being loaded: ask again in a moment", 2),
     errors.WeightsMissing: Problem(503, "weights-missing", "Fetch the model's weights with the command in detail", 30),
     errors.NotComputedYet: Problem(409, "not-computed-yet", "Run the stage that computes this, then ask again"),

@@ -34,6 +34,7 @@ log = structlog.get_logger()
 THREADS = 40  # that Starlette gives to routes: a thread that has its turn finds a connection, too
 LOOK_EVERY_S = 5.0
 REOPEN_AFTER_S = 1.0
+STATEMENT_TIMEOUT_S = 60.0  # nobody waits for an answer any more
 STOP_TIMEOUT_S = 10.0
 COLORS_PATIENCE_S = 10.0
 
@@ -100,7 +101,9 @@ class Service:
     def _keep_open(self) -> None:
         while not self._stopping.is_set():
             try:
-                with open_library(self.settings, connections=THREADS) as library:
+                with open_library(
+                    self.settings, connections=THREADS, statement_timeout_s=STATEMENT_TIMEOUT_S
+                ) as library:
                     self._read_keys(library.database)
                     self._library = library
                     threading.Thread(target=self._prepare_colors, args=(library.database,), daemon=True).start()

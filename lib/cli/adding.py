@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from lib import audit
 from lib.cli.bars import progress
 from lib.cli.exit_codes import ExitCode
 from lib.cli.homes import HomeOption, library_settings
@@ -112,6 +113,8 @@ def _add_files(path: Path, name: str | None, home: Path | None, url: str | None,
             require_same_library(session, url, home)
         task = bar.add_task(source, total=len(files))
         report = add_files(library, path, files, name=source, decoder=decoder, on_file=lambda _: bar.advance(task))
+    counts = {"new": report.new, "known": report.known, "unchanged": report.unchanged, "refused": report.refused}
+    audit.record(settings.home_path, audit.COMMAND_LINE, "add", path=str(path), source=source, **counts)
     if as_json:
         print_json({"source": source, "home": str(settings.home_path), **asdict(report)})
         return

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from lib import audit
 from lib.cli.homes import HomeOption, library_settings
 from lib.cli.output import JsonOption, note, print_json, show, table
 from lib.cli.server import require_same_library
@@ -31,6 +32,7 @@ def create(
         require_same_library(session, None, home)
         secret = create_key(session, name, Scope(scope))
         session.commit()
+    audit.record(library.settings.home_path, audit.COMMAND_LINE, "keys create", name=name, scope=scope)
     typer.echo(secret)
     note("Keep it now: only its hash is stored. It works within seconds.")
 
@@ -72,4 +74,5 @@ def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], home: H
     with open_library(library_settings(home)) as library, library.database.session() as session:
         revoke_key(session, name)
         session.commit()
+    audit.record(library.settings.home_path, audit.COMMAND_LINE, "keys revoke", name=name)
     show(f"{name} is revoked")

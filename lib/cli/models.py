@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 from rich.markdown import Markdown
 
+from lib import audit
 from lib.cli.homes import HomeOption, library_settings
 from lib.cli.output import JsonOption, print_json, show, table
 from lib.errors import ModelNotFound
@@ -125,6 +126,7 @@ def use(
             session.refresh(model)
             show(f"{spec.role}: {spec.name} {model.state}, {counts.pending} images to do")
         session.commit()
+    audit.record(settings.home_path, audit.COMMAND_LINE, "models use", models=wanted)
     show("Models that are filling take over when the next derive and index runs have covered every image.")
 
 
@@ -188,4 +190,5 @@ def roll_back(
         model = models.roll_back(session, role)
         pending = models.coverage(session, model).pending
         session.commit()
+    audit.record(settings.home_path, audit.COMMAND_LINE, "models rollback", role=role)
     show(f"{role}: {model.name} answers again, {pending} images to do")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from lib import audit
 from lib.cli.bars import counting
 from lib.cli.exit_codes import ExitCode
 from lib.cli.homes import HomeOption, library_settings, read_settings
@@ -37,6 +38,15 @@ def gc(
 
     with open_library(library_settings(home)) as library:
         found = (collect if delete else look)(library, grace_s=grace * 3600, kept_s=keep * DAY_S)
+    if delete:
+        audit.record(
+            library.settings.home_path,
+            audit.COMMAND_LINE,
+            "gc --delete",
+            orphans=found.orphans,
+            trashed=found.trashed,
+            images=found.expired_images,
+        )
     if as_json:
         print_json({**asdict(found), "deleted": delete})
         return
@@ -155,6 +165,7 @@ def restore(
 
     with counting("copying") as tell:
         made = backups.restore(read_settings(home), source, on_file=tell)
+    audit.record(home, audit.COMMAND_LINE, "restore", source=str(source))
     _tell(made, f"{home}: ", as_json=as_json)
     if not as_json:
         note(f"Run it with `vitrine up --home {escape(str(home))}`.")

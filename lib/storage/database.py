@@ -7,6 +7,7 @@ since both own a table named ``alembic_version``.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -15,12 +16,19 @@ from alembic import command
 from alembic.config import Config
 from pgvector import HalfVector
 from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
-from psycopg.errors import DeadlockDetected
+from psycopg.errors import DeadlockDetected, QueryCanceled
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from lib.errors import Busy, ConfigurationError, DatabaseUnavailable, DatabaseUnsuitable, TransactionConflict
+from lib.errors import (
+    Busy,
+    ConfigurationError,
+    DatabaseUnavailable,
+    DatabaseUnsuitable,
+    StatementTimeout,
+    TransactionConflict,
+)
 from lib.settings import Settings
 from lib.storage.embedded import EmbeddedServer
 
@@ -42,10 +50,11 @@ class DatabaseUrls:
 class Database:
     """The library's database: a pool of connections and the sessions made from it."""
 
-    def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
+    def __init__(self, url: str, *, connections: int = CONNECTIONS, statement_timeout_s: float | None = None) -> None:
         """Open lazily: no connection is made before the first session. ``url`` uses ``postgresql+psycopg``.
 
-        At most so many ``connections`` are open at a time; a third of them stays open.
+        At most so many ``connections`` are open at a time; a third of them stays open. The server ends a statement
+        after ``statement_timeout_s``; by default it may take as long as it takes.
         """
         kept = max(1, connections // 3)
         # pre_ping: a server that was restarted costs one reconnect, not one failed request.
@@ -53,13 +62,16 @@ class Database:
             url, pool_size=kept, max_overflow=connections - kept, pool_timeout=WAIT_S, pool_pre_ping=True
         )
         sa.event.listen(self.engine, "connect", _teach_vectors)
+        if statement_timeout_s is not None:
+            sa.event.listen(self.engine, "connect", partial(_limit_statements, statement_timeout_s))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """Yield a session; roll back what was not committed.
 
         Raises DatabaseUnavailable when no server answers, TransactionConflict when two transactions waited for each
-        other and this one had to give way, and Busy when no connection becomes free in time.
+        other and this one had to give way, StatementTimeout when a statement takes too long, and Busy when no
+        connection becomes free in time.
         """
         try:
             with Session(self.engine, expire_on_commit=False) as session:
@@ -69,6 +81,8 @@ class Database:
         except OperationalError as error:
             if isinstance(error.orig, DeadlockDetected):
                 raise TransactionConflict(_first_line(error)) from error
+            if isinstance(error.orig, QueryCanceled):
+                raise StatementTimeout(_first_line(error)) from error
             raise DatabaseUnavailable(f"the database does not answer: {_first_line(error)}") from error
         except DBAPIError as error:
             if error.connection_invalidated:
@@ -92,6 +106,12 @@ def database_id(session: Session) -> str:
 def _teach_vectors(connection: psycopg.Connection, _record: object) -> None:
     # As text, 512 numbers take longer to write and to read than the index takes to be searched.
     connection.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
+
+
+def _limit_statements(seconds: float, connection: psycopg.Connection, _record: object) -> None:
+    # Committed, for a rollback takes a setting back; not in the URL, whose options are the owner's.
+    connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{seconds * 1000:.0f}",))
+    connection.commit()
 
 
 @contextmanager

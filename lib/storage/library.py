@@ -26,10 +26,13 @@ class Library:
 
 
 @contextmanager
-def open_library(settings: Settings, *, connections: int = CONNECTIONS) -> Iterator[Library]:
+def open_library(
+    settings: Settings, *, connections: int = CONNECTIONS, statement_timeout_s: float | None = None
+) -> Iterator[Library]:
     """Yield the library of ``settings``, its schema current; a new one gets the models of ``settings.profile``.
 
-    ``connections`` is how many this process may have open to the database at a time.
+    ``connections`` is how many this process may have open to the database at a time, ``statement_timeout_s`` how long
+    one statement may take there.
 
     Raises
     ------
@@ -39,7 +42,7 @@ def open_library(settings: Settings, *, connections: int = CONNECTIONS) -> Itera
     settings.home_path.mkdir(parents=True, exist_ok=True)
     with database_urls(settings) as urls:
         prepare(urls.library)
-        database = Database(urls.library, connections=connections)
+        database = Database(urls.library, connections=connections, statement_timeout_s=statement_timeout_s)
         try:
             use_profile_if_new(database, settings.profile)
             yield Library(settings, database, ObjectStore(settings.home_path), urls)

@@ -1,17 +1,20 @@
 """API keys: from the first one on nobody gets in without, each opens what its scope says, and no more."""
 
 import base64
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 
+from lib import audit
 from lib.images.decoding import Decoder
 from lib.storage.api_keys import PREFIX
 from tests.query_api.conftest import REPOSITORY, Seed, empty_library, running_api, wait_for
@@ -166,6 +169,34 @@ def test_what_is_no_key_opens_nothing(locked: tuple[httpx.Client, dict[str, str]
     reply = client.get("/v1/images", headers={"Authorization": given.encode("latin-1")})
     assert reply.status_code == 401
     assert "A" * 43 not in reply.text
+
+
+def test_the_audit_log_says_who_changed_what(keys: Keys, locked: tuple[httpx.Client, dict[str, str]]) -> None:
+    client, reader = locked
+    writer = keys.create("gardener", "write")
+    wait_for(lambda: client.get("/v1/images", headers=writer).is_success, NOTICED_S)
+    log = keys.seed.home / audit.FILE_NAME
+    before = len(log.read_text().splitlines())
+    refused = client.post("/v1/library/clear?purge=true", headers=reader | {"X-Request-ID": "refused-1"})
+    missing = client.delete("/v1/images/987654", headers=writer | {"X-Request-ID": "missing-1"})
+    assert (refused.status_code, missing.status_code) == (403, 404)
+    client.post("/v1/library/clear")  # a stranger, who is not to fill the disk
+    client.get("/v1/images", headers=reader)
+    client.post("/v1/search", json={"text": "a secret wish"}, headers=reader)
+    assert keys.command("revoke", "gardener").returncode == 0
+    text = log.read_text()
+    lines = [json.loads(line) for line in text.splitlines()[before:]]
+    told = [(line["who"], line["what"], line.get("status"), line.get("request_id")) for line in lines]
+    assert told == [
+        ("reader", "POST /v1/library/clear", 403, "refused-1"),
+        ("gardener", "DELETE /v1/images/987654", 404, "missing-1"),
+        (audit.COMMAND_LINE, "keys revoke", None, None),
+    ]
+    assert datetime.fromisoformat(lines[0]["at"]).tzinfo is not None
+    assert lines[0]["address"] == "127.0.0.1"
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert PREFIX not in text
+    assert "wish" not in text
 
 
 def test_a_revoked_key_opens_nothing_within_seconds(keys: Keys, locked: tuple[httpx.Client, dict[str, str]]) -> None:

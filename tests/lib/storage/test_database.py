@@ -9,7 +9,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from lib.errors import ConfigurationError, DatabaseUnavailable, DatabaseUnsuitable, TransactionConflict
+from lib.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    DatabaseUnsuitable,
+    StatementTimeout,
+    TransactionConflict,
+)
 from lib.settings import Settings
 from lib.storage import database as module
 from lib.storage.database import Database, check_pgvector_version, database_urls, prepare
@@ -55,6 +61,16 @@ def test_a_server_that_is_not_there_is_said_plainly() -> None:
         prepare(nobody)
     with pytest.raises(DatabaseUnavailable), Database(nobody).session() as session:
         session.execute(sa.text("SELECT 1"))
+
+
+def test_a_statement_that_takes_too_long_is_ended_and_the_connection_is_good_for_others(server_url: str) -> None:
+    database = Database(server_url, connections=1, statement_timeout_s=0.2)
+    for _ in range(2):  # the limit outlives a rollback
+        with pytest.raises(StatementTimeout, match="statement timeout"), database.session() as session:
+            session.execute(sa.text("SELECT pg_sleep(30)"))
+    with database.session() as session:
+        assert session.scalar(sa.text("SELECT 1")) == 1
+    database.dispose()
 
 
 def test_a_url_that_is_none_is_a_configuration_error(tmp_path: Path) -> None:
