@@ -32,9 +32,9 @@ def create(
         require_same_library(session, None, home)
         secret = create_key(session, name, Scope(scope))
         session.commit()
-    audit.record(library.settings.home_path, audit.COMMAND_LINE, "keys create", name=name, scope=scope)
     typer.echo(secret)
     note("Keep it now: only its hash is stored. It works within seconds.")
+    audit.record(library.settings.home_path, audit.COMMAND_LINE, "keys create", name=name, scope=scope)
 
 
 @app.command("list")
