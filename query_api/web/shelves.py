@@ -76,6 +76,11 @@ class Card:
         return max(self.image.width_px, self.image.height_px) < TINY_PX
 
     @property
+    def fills_frame(self) -> bool:
+        """Whether nothing of its frame is left around it; what is left is no colour of the picture's."""
+        return not self.is_tiny and NARROWEST <= self.image.width_px / self.image.height_px <= WIDEST
+
+    @property
     def ratio(self) -> float:
         """Width by height of its frame."""
         return round(min(max(self.image.width_px / self.image.height_px, NARROWEST), WIDEST), 3)

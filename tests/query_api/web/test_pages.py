@@ -64,6 +64,14 @@ def test_everything_can_be_filtered_and_ordered(gallery: Gallery) -> None:
     assert "Nothing fits all of that" in get(gallery, "/?until=2001-01-01").text
 
 
+def test_what_a_picture_leaves_of_its_frame_is_no_colour_of_its_own(gallery: Gallery) -> None:
+    page = get(gallery, "/?n=200").text
+    frames = {int(number): style for style, number in re.findall(r'style="([^"]+)" data-id="(\d+)"', page)}
+    plain = [name for name, number in gallery.ids.items() if "--ground" not in frames[number]]
+    assert {"tiny.png", "panorama.png"} <= set(plain)
+    assert len(plain) < len(gallery.ids)
+
+
 @pytest.mark.parametrize("order", ["newest", "oldest", "largest"])
 def test_pages_leave_nothing_out_and_repeat_nothing(gallery: Gallery, order: str) -> None:
     found, path = [], f"/?sort={order}&n=4"
