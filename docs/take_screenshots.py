@@ -41,9 +41,17 @@ VIEW: ViewportSize = {"width": 1720, "height": 960}
 TALL: ViewportSize = {"width": 1720, "height": 1200}
 GRAPH: FloatRect = {"x": 370, "y": 111, "width": 1300, "height": 950}  # without the panels around it
 TIMEOUT_S = 900.0
+QUIET_S = 45.0
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
   launchRun(executionParams: $params) { ... on LaunchRunSuccess { run { runId } } }
+}
+"""
+UNFINISHED = """
+{
+  runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
+    ... on Runs { results { runId } }
+  }
 }
 """
 STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
@@ -55,6 +63,7 @@ def main() -> None:
     _open_for_the_demo_site(home)
     with running(home) as dagster:
         _scrape_in_portions(dagster, home / DONE_FILE)
+        _wait_until_quiet(dagster)
         with sync_playwright() as playwright:
             arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
             browser = playwright.chromium.launch(executable_path=str(find_browser()), args=arguments)
@@ -75,6 +84,19 @@ def _scrape_in_portions(dagster: str, done_file: Path) -> None:
         _run(dagster, "derive", {}, EVERY_BUCKET)
         _run(dagster, "index", {})
         done_file.write_text(str(number))
+
+
+def _wait_until_quiet(dagster: str) -> None:
+    """Wait until no run is under way and automation, which looks every half minute, begins none."""
+    quiet_since = time.monotonic()
+
+    def is_quiet() -> bool:
+        nonlocal quiet_since
+        if _ask(dagster, UNFINISHED, {})["runsOrError"]["results"]:
+            quiet_since = time.monotonic()
+        return time.monotonic() - quiet_since > QUIET_S
+
+    _wait(is_quiet)
 
 
 def _open_for_the_demo_site(home: Path) -> None:

@@ -5,9 +5,8 @@ which the running one scrapes.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -23,6 +22,9 @@ from lib.cli.sources import is_url, name_for, site_from, source_of
 from lib.client import Conflict, Vitrine
 from lib.client.models import Site
 from lib.plain_words import in_plain_words
+
+if TYPE_CHECKING:
+    from lib.library.folders import FolderReport
 
 LIST_SUFFIX = ".txt"
 
@@ -116,11 +118,18 @@ def _add_files(path: Path, name: str | None, home: Path | None, url: str | None,
     counts = {"new": report.new, "known": report.known, "unchanged": report.unchanged, "refused": report.refused}
     audit.record(settings.home_path, audit.COMMAND_LINE, "add", path=str(path), source=source, **counts)
     if as_json:
-        print_json({"source": source, "home": str(settings.home_path), **asdict(report)})
-        return
+        reasons = dict(report.by_reason)
+        print_json({"source": source, "home": str(settings.home_path), **counts, "by_reason": reasons})
+    else:
+        _show(source, report, settings.home_path)
+    if report.refused == len(files):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _show(source: str, report: "FolderReport", home: Path) -> None:
     show(
         f"{source}: {counted(report.new, 'new picture')}, {report.known:,} known, {report.unchanged:,} unchanged, "
-        f"{report.refused:,} refused, in {settings.home_path}"
+        f"{report.refused:,} refused, in {home}"
     )
     for reason, count in report.by_reason.most_common():
         show(f"  {counted(count, 'file')}: {in_plain_words(reason)}")

@@ -14,7 +14,7 @@ from rich.markup import escape
 from lib.cli import ports
 from lib.cli.exit_codes import ExitCode
 from lib.cli.home_lock import is_supervised
-from lib.cli.homes import HomeOption, library_settings
+from lib.cli.homes import HomeOption, has_library, library_settings
 from lib.cli.output import JsonOption, print_json, readable_bytes, show, table
 from lib.cli.server import ONCE, server_url
 from lib.client import NotReady, Unreachable, Vitrine
@@ -101,7 +101,7 @@ def disk(settings: Settings) -> Check:
 
 def library(settings: Settings) -> Iterator[Check]:
     """Look at the database and the models of a library, if there is one."""
-    if settings.database_url is None and not (settings.home_path / "postgres").exists():
+    if not has_library(settings):
         yield Check("database", "ok", f"none yet in {settings.home_path}: the first start makes one")
         return
     from lib.storage.library import open_library

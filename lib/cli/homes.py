@@ -37,3 +37,19 @@ def default_home(settings: Settings) -> Path:
     demo = settings.home_path / DEMO_HOME
     is_named = "home" in settings.model_fields_set
     return settings.home_path if is_named or settings.sources_file.exists() or not demo.exists() else demo
+
+
+def has_library(settings: Settings) -> bool:
+    """Return whether there is a library already, as far as can be told without opening it."""
+    return settings.database_url is not None or (settings.home_path / "postgres").exists()
+
+
+def existing_library(home: Path | None = None) -> Settings:
+    """Return the settings of a library that is there: what looks after one must not make one by a slip of the pen.
+
+    Raises ConfigurationError.
+    """
+    settings = library_settings(home)
+    if not has_library(settings):
+        raise ConfigurationError(f"there is no library in {settings.home_path}: name its home with --home")
+    return settings

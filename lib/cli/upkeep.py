@@ -11,7 +11,7 @@ from rich.markup import escape
 from lib import audit
 from lib.cli.bars import counting
 from lib.cli.exit_codes import ExitCode
-from lib.cli.homes import HomeOption, library_settings, read_settings
+from lib.cli.homes import HomeOption, existing_library, read_settings
 from lib.cli.output import JsonOption, counted, note, print_json, readable_bytes, show
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def gc(
     from lib.library.garbage import collect, look
     from lib.storage.library import open_library
 
-    with open_library(library_settings(home)) as library:
+    with open_library(existing_library(home)) as library:
         found = (collect if delete else look)(library, grace_s=grace * 3600, kept_s=keep * DAY_S)
     if delete:
         audit.record(
@@ -70,7 +70,7 @@ def verify(
     from lib.library import verification
     from lib.storage.library import open_library
 
-    settings = library_settings(home)
+    settings = existing_library(home)
     with open_library(settings) as library:
         total = sum(1 for _ in library.objects.hashes())
         with counting("reading") as tell:
@@ -150,7 +150,7 @@ def backup(
     from lib.library.backup import back_up
     from lib.storage.library import open_library
 
-    with open_library(library_settings(home)) as library, counting("copying") as tell:
+    with open_library(existing_library(home)) as library, counting("copying") as tell:
         made = back_up(library, target, on_file=tell)
     _tell(made, f"{target}: ", as_json=as_json)
 

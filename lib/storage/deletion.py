@@ -47,8 +47,8 @@ def restore_image(session: Session, image_id: int) -> Image:
 def delete_source(session: Session, name: str, *, restore_days: int) -> int:
     """Remove a source with its pages and sightings, and return how many of its images no other page shows.
 
-    Those images are cleared: a scrape that meets them again revives them, and they are erased when the time to restore
-    is over. Raises SourceNotFound. The caller commits.
+    Those images are cleared, and their URLs forgotten: a scrape that meets them again revives them, and they are erased
+    when the time to restore is over. Raises SourceNotFound. The caller commits.
     """
     source = source_by_name(session, name)
     shown_here = _shown_on(Page.source_id == source.id)
@@ -63,6 +63,11 @@ def delete_source(session: Session, name: str, *, restore_days: int) -> int:
         session.execute(sa.update(Image).where(only_here).values(cleared_in=generation.id))
     session.delete(source)
     session.flush()
+    if gone:
+        # Known URLs would not be asked again before they are due: what they gave is to be met again at once.
+        cleared = sa.select(Image.id).where(Image.cleared_in == generation.id)
+        unseen = ~sa.exists().where(Sighting.image_url_id == ImageUrl.id)
+        session.execute(sa.delete(ImageUrl).where(ImageUrl.image_id.in_(cleared), unseen))
     return len(gone)
 
 

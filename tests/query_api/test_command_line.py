@@ -360,6 +360,26 @@ def test_files_are_added_beside_the_running_server(
     assert vitrine("add", tmp_path / "nothing-here").code == 2
 
 
+def test_files_that_are_no_pictures_are_told_by_their_reason(vitrine: Command, seed: Seed, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    told = vitrine("add", tmp_path, "--name", "broken", "--json")
+    assert told.code == 1
+    assert (told.json["refused"], sum(told.json["by_reason"].values())) == (1, 1)
+    vitrine("sources", "remove", "broken", "--yes")
+
+
+@pytest.mark.parametrize("command", [("verify",), ("gc",), ("backup", "copy")])
+def test_what_looks_after_a_library_makes_none(
+    vitrine: Command, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.chdir(tmp_path)
+    told = vitrine(*command, "--home", tmp_path / "mistyped")
+    assert told.code == 2
+    assert "there is no library" in told.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_done_to_another_library_than_the_one_that_answers(
     vitrine: Command, seed: Seed, another_library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from lib.images.decoding import Decoder
 from lib.library.folders import FolderReport, add_files, picture_files
 from lib.scraping.site import Site
 from lib.storage import clearing, images, sources
+from lib.storage.deletion import delete_source
 from lib.storage.image_filters import ImageFilter
 from lib.storage.library import Library
 from lib.storage.tables import ImageUrl
@@ -77,6 +78,19 @@ def test_what_was_cleared_comes_back_when_its_folder_is_added_again(
     assert names(library) == []
     assert add(library, decoder, folder).new == 1
     assert names(library, source="mine") == ["library/mine/a.png"]
+
+
+def test_what_went_with_its_source_comes_back_when_its_folder_is_added_again(
+    library: Library, decoder: Decoder, folder: Path, write: Write
+) -> None:
+    write("a.png", "red")
+    add(library, decoder, folder)
+    with library.database.session() as session:
+        assert delete_source(session, "mine", restore_days=7) == 1
+        session.commit()
+    assert names(library) == []
+    assert add(library, decoder, folder).new == 1
+    assert names(library) == ["library/mine/a.png"]
 
 
 def test_a_file_that_is_no_picture_has_its_reason_in_a_row(
