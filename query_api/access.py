@@ -19,7 +19,7 @@ from lib.storage.api_keys import Scope as KeyScope
 from query_api.errors import Problem, problem_response, vitrine_problem
 from query_api.key_ring import KeyRing
 from query_api.service import Service
-from query_api.web.page_route import error_page
+from query_api.web.page_route import error_page, is_from_a_person
 
 KEY_NEEDED = Problem(401, "key-needed", "Send an API key: Authorization: Bearer vitrine_...")
 KEY_UNKNOWN = Problem(401, "key-unknown", "Send a key that exists: `python -m lib.cli keys list` names them")
@@ -84,8 +84,9 @@ def secret_of(authorization: str) -> str | None:
 
 def _not_open(request: Request, service: Service) -> Response:
     """Say that the library is not open yet: to a person's browser in a page, which asks again by itself."""
-    is_person = "text/html" in request.headers.get("accept", "")
-    return error_page(request, service.trouble) if is_person else vitrine_problem(service.trouble)
+    if is_from_a_person(request):
+        return error_page(request, service.trouble)
+    return vitrine_problem(service.trouble)
 
 
 class KeyCheck:

@@ -49,6 +49,7 @@ from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import THREADS, Service
 from query_api.tracing import install_tracing
 from query_api.web import assets, templating
+from query_api.web.page_route import install_missing_page
 from query_api.web.pages import gallery, image, merging
 from query_api.web.pages import jobs as job_pages
 from query_api.web.pages import library as library_pages
@@ -126,6 +127,7 @@ def create_app(settings: Settings) -> FastAPI:
     complete_description(app)
     install_error_handlers(app)
     install_method_check(app)
+    install_missing_page(app)
     _add_middleware(app, settings)
     return app
 

@@ -33,6 +33,11 @@ class Problem:
     title: str
     retry_after_s: int | None = None
 
+    @property
+    def speaks_to_programs(self) -> bool:
+        """Whether the title names what only a program has: paths of the API, members of the answer."""
+        return any(word in self.title for word in ("/v1/", "/docs", "detail"))
+
 
 class JobsUnavailable(errors.NotReady):
     """Dagster does not answer; the request was written down and starts when it is back."""

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from lib.errors import ImageError, VitrineError
-from query_api.errors import problem_of
+from query_api.errors import problem_of, problem_of_status, problem_response
 from query_api.web.templating import page
 
 # What heals by itself: the page asks again.
@@ -55,3 +55,22 @@ def invalid_page(request: Request, error: RequestValidationError) -> Response:
     """Return the page for an address or a form that cannot be read; what was sent is not repeated."""
     faults = [(".".join(str(part) for part in fault["loc"][1:]), fault["msg"]) for fault in error.errors()]
     return page(request, "invalid.html", status=422, faults=faults)
+
+
+def is_from_a_person(request: Request) -> bool:
+    """Return whether a browser asks for something to look at, and no program."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def install_missing_page(app: FastAPI) -> None:
+    """Have ``app`` tell a person by a page that there is nothing at an address, and a program by a problem."""
+    app.add_exception_handler(404, _missing)
+
+
+def _missing(request: Request, error: Exception) -> Response:
+    problem = problem_of_status(404)
+    if not is_from_a_person(request):
+        return problem_response(problem, headers=getattr(error, "headers", None))
+    return page(
+        request, "error.html", status=404, problem=problem, detail="there is nothing at this address", waiting=False
+    )

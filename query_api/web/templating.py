@@ -44,6 +44,15 @@ def is_fragment(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 
 
+def as_sentence(text: str) -> str:
+    """Return ``text`` as a headline begins.
+
+    >>> as_sentence("there is no image 7")
+    'There is no image 7'
+    """
+    return text[:1].upper() + text[1:]
+
+
 @cache
 def environment() -> Environment:
     """Return the environment of our templates: everything is escaped, and a name that is missing is an error."""
@@ -57,7 +66,7 @@ def environment() -> Environment:
     )
     made.globals.update(asset=asset_url)
     made.filters.update(bytes=in_bytes, number=in_number, percent=in_percent, moment=in_moment)
-    made.filters.update(plain=in_plain_words, state=state_in_words)
+    made.filters.update(sentence=as_sentence, plain=in_plain_words, state=state_in_words)
     return made
 
 

@@ -64,6 +64,21 @@ def test_everything_can_be_filtered_and_ordered(gallery: Gallery) -> None:
     assert "Nothing fits all of that" in get(gallery, "/?until=2001-01-01").text
 
 
+def test_a_wrong_address_is_told_to_a_person_by_a_page_and_to_a_program_by_a_problem(gallery: Gallery) -> None:
+    for path, told in (("/nowhere", "There is nothing at this address"), ("/images/99999", "There is no")):
+        reply = gallery.client.get(path, headers={"Accept": "text/html"})
+        assert (reply.status_code, reply.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert f"<h1>{told}" in reply.text
+        assert "/v1/" not in reply.text
+    assert gallery.client.get("/nowhere").headers["content-type"] == "application/problem+json"
+
+
+def test_what_cannot_be_searched_for_stays_in_the_bar(gallery: Gallery) -> None:
+    reply = gallery.client.get("/?q=-people", headers={"Accept": "text/html"})
+    assert reply.status_code == 422
+    assert 'value="-people"' in reply.text
+
+
 def test_what_a_picture_leaves_of_its_frame_is_no_colour_of_its_own(gallery: Gallery) -> None:
     page = get(gallery, "/?n=200").text
     frames = {int(number): style for style, number in re.findall(r'style="([^"]+)" data-id="(\d+)"', page)}
@@ -158,7 +173,7 @@ def test_a_mistake_is_told_in_a_page_that_says_what_to_do(gallery: Gallery, path
     assert reply.status_code == status
     if says:
         assert reply.headers["content-type"].startswith("text/html")
-        assert says in reply.text
+        assert says.casefold() in reply.text.casefold()
     assert "Traceback" not in reply.text
 
 
