@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from lib.errors import SourceNotFound
 from lib.storage.database import Database
-from lib.storage.tables import FrontierUrl, ImageUrl, Page, Sighting, Source
+from lib.storage.tables import FrontierUrl, Image, ImageUrl, Page, Sighting, Source
 
 RETRY_AFTER_S = 600
 MAX_RETRY_AFTER_S = 7 * 86_400
@@ -362,12 +362,13 @@ def retry_failed_urls(session: Session) -> int:
 
 
 def count_images_of(session: Session, source_id: int) -> int:
-    """Return how many distinct images were seen on a source's live pages."""
+    """Return how many live images were seen on a source's live pages."""
     statement = (
-        sa.select(sa.func.count(sa.distinct(ImageUrl.image_id)))
+        sa.select(sa.func.count(sa.distinct(Image.id)))
+        .join(ImageUrl, ImageUrl.image_id == Image.id)
         .join(Sighting, Sighting.image_url_id == ImageUrl.id)
         .join(Page, Page.id == Sighting.page_id)
-        .where(Page.source_id == source_id, Page.cleared_in.is_(None))
+        .where(Page.source_id == source_id, Page.cleared_in.is_(None), Image.cleared_in.is_(None))
     )
     return session.scalar(statement) or 0
 

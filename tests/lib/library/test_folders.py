@@ -11,7 +11,7 @@ from lib.images.decoding import Decoder
 from lib.library.folders import FolderReport, add_files, picture_files
 from lib.scraping.site import Site
 from lib.storage import clearing, images, sources
-from lib.storage.deletion import delete_source
+from lib.storage.deletion import delete_image, delete_source
 from lib.storage.image_filters import ImageFilter
 from lib.storage.library import Library
 from lib.storage.tables import ImageUrl
@@ -78,6 +78,20 @@ def test_what_was_cleared_comes_back_when_its_folder_is_added_again(
     assert names(library) == []
     assert add(library, decoder, folder).new == 1
     assert names(library, source="mine") == ["library/mine/a.png"]
+
+
+def test_a_source_counts_the_pictures_that_are_there(
+    library: Library, decoder: Decoder, folder: Path, write: Write
+) -> None:
+    write("a.png", "red")
+    write("b.png", "blue")
+    add(library, decoder, folder)
+    with library.database.session() as session:
+        source = sources.source_by_name(session, "mine")
+        assert sources.count_images_of(session, source.id) == 2
+        (first, _) = images.list_images(session, after_id=None, limit=2)
+        delete_image(session, first.id, restore_days=7)
+        assert sources.count_images_of(session, source.id) == 1
 
 
 def test_what_went_with_its_source_comes_back_when_its_folder_is_added_again(
