@@ -30,10 +30,10 @@ prove: install-dev ## all that is proven by trying (hours); TRIES= how often, SE
 	$(PYTHON) -m tests.prove --tries $(TRIES) $(if $(SEED),--seed $(SEED)) $(PARTS)
 
 prove-pipeline: ## kill everything at random moments
-	@$(MAKE) prove PARTS="alone together tree runs two"
+	@$(MAKE) prove PARTS="$(or $(PARTS),alone together tree runs two)"
 
 prove-attacks: ## hostile pictures, addresses
-	@$(MAKE) prove PARTS="addresses pictures"
+	@$(MAKE) prove PARTS="$(or $(PARTS),addresses pictures)"
 
 check: install-dev
 	$(PYTHON) -m ruff format --check .

@@ -163,9 +163,10 @@ def restore(
     """Make a new library out of a backup; nothing is ever written over one that is there."""
     from lib.library import backup as backups
 
+    settings = read_settings(home)
     with counting("copying") as tell:
-        made = backups.restore(read_settings(home), source, on_file=tell)
-    audit.record(home, audit.COMMAND_LINE, "restore", source=str(source))
+        made = backups.restore(settings, source, on_file=tell)
+    audit.record(settings.home_path, audit.COMMAND_LINE, "restore", source=str(source))
     _tell(made, f"{home}: ", as_json=as_json)
     if not as_json:
         note(f"Run it with `vitrine up --home {escape(str(home))}`.")

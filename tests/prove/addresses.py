@@ -1,7 +1,8 @@
 """What may be connected to, held against the registries themselves: IANA's special-purpose addresses (RFC 6890).
 
-``tests/data/iana_special_purpose.csv`` is those registries' columns, and the blocks of the address spaces around them:
-multicast, and IPv6's global unicast. The most specific block that holds an address decides.
+``tests/data/iana_special_purpose.csv`` has those registries' columns, written from the RFCs that they cite, and the
+blocks of the address spaces around them: multicast, and IPv6's global unicast. The most specific block that holds an
+address decides.
 """
 
 import csv
@@ -19,10 +20,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 # Globally reachable, and yet nothing that shows pictures: protocol anycast and identifiers; Azure's wire server.
-STRICTER = tuple(
-    ip_network(block)
-    for block in ("192.0.0.9/32", "192.0.0.10/32", "2001::/23", "168.63.129.16/32")
-)  # fmt: skip
+STRICTER = tuple(ip_network(block) for block in ("192.0.0.9/32", "192.0.0.10/32", "2001::/23", "168.63.129.16/32"))
 
 
 @dataclass(frozen=True)
