@@ -314,4 +314,5 @@ def test_what_cannot_be_understood_is_told_in_a_page(open_page: Open, tmp_path: 
     assert len(shown(page)) > 3
     (tmp_path / "no-picture.png").write_bytes(b"this is no picture")
     page.set_input_files("#bring input[type=file]", tmp_path / "no-picture.png")
-    expect(page.get_by_role("heading")).to_contain_text("Send")
+    expect(page.get_by_role("heading")).to_have_text("Not a picture")
+    expect(page.locator("main")).to_contain_text("Send")
