@@ -30,6 +30,7 @@ VitrineError
     ├── UndecodableImage        not a picture, or broken
     ├── UnsupportedFormat       a picture of a format that is not on the allow-list
     ├── NothingVisible          a query that is transparent all over
+    ├── TakenDown               the owner's list of takedowns names it
     ├── ImageTooLarge           more bytes, pixels or frames than the limits allow
     └── DecoderDied             the decoder process was killed by its limits (memory, time) or crashed
 """
@@ -175,6 +176,10 @@ class UnsupportedFormat(ImageError):
 
 class NothingVisible(ImageError):
     """The picture is transparent all over, so there is nothing to search by."""
+
+
+class TakenDown(ImageError):
+    """The picture, its address or its host is on the library's list of takedowns."""
 
 
 class ImageTooLarge(ImageError):

@@ -7,6 +7,7 @@ REASONS: Mapping[str, str] = {
     "truncated": "cut off",
     "http_404": "not found (404)",
     "robots": "forbidden by robots.txt",
+    "taken_down": "taken down",
     "noai": "opted out of AI",
     "noimageai": "opted out of AI",
     "noindex": "opted out of being found",

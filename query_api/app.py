@@ -44,6 +44,7 @@ from query_api.routes import (
     requests,
     search,
     sources,
+    takedowns,
 )
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
 from query_api.service import THREADS, Service
@@ -68,6 +69,7 @@ ROUTERS = (
     requests.router,
     sources.router,
     library.router,
+    takedowns.router,
     models.router,
     models.roles_router,
     legacy.router,
@@ -152,7 +154,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         )
     app.add_middleware(LegacyNotice, successors=SUCCESSORS, since=DEPRECATED_SINCE)
     install_metrics(app)
-    app.add_middleware(AuditLog, home=settings.home_path, methods=("HEAD", "OPTIONS"))
+    app.add_middleware(AuditLog, home=settings.home_path, changing_gets=CHANGING_GETS)
     app.add_middleware(RequestLog)
     install_tracing(app)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id, transformer=str)

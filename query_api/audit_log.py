@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lib import audit
 from lib.storage.api_keys import Scope as KeyScope
 from query_api.access import KEY_NAME, needed_scope
+from query_api.middleware import READING
 
 ANYBODY = "anybody"
 FIRST_REFUSAL = 400  # of the status codes
@@ -25,11 +26,11 @@ log = structlog.get_logger()
 class AuditLog:
     """Writes the line once the answer has begun; an answer is not held back for a log that cannot be written."""
 
-    def __init__(self, app: ASGIApp, home: Path, methods: Collection[str]) -> None:
-        """``methods`` are those of HTTP that are never told of."""
+    def __init__(self, app: ASGIApp, home: Path, changing_gets: Collection[str]) -> None:
+        """``changing_gets`` are the paths whose GET changes something."""
         self._app = app
         self._home = home
-        self._left_out = frozenset(methods)
+        self._changing_gets = frozenset(changing_gets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and note how it ended."""
@@ -50,7 +51,9 @@ class AuditLog:
                 await run_in_threadpool(self._write, scope, status)
 
     def _changes(self, method: str, path: str) -> bool:
-        return method not in self._left_out and needed_scope(method, path) != KeyScope.read
+        if method in READING and (method != "GET" or path not in self._changing_gets):
+            return False
+        return needed_scope(method, path) != KeyScope.read
 
     def _write(self, scope: Scope, status: int) -> None:
         what = f"{scope['method']} {scope['path']}"

@@ -48,6 +48,7 @@ TAGS = (
     ("jobs", "Scraping and deriving, on request."),
     ("sources", "The sites that are scraped."),
     ("library", "The whole of it."),
+    ("takedowns", "What the library must not show, whoever meets it again."),
     ("models", "What computes vectors and cut-outs, and how good it is here."),
     ("health", "For whoever watches the server."),
     ("legacy", "The predecessor's twelve requests; each answer names what comes after it."),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lib.cli import adding, doctor, exporting, jobs, keys, models, pictures, searches, sources, upkeep
+from lib.cli import adding, doctor, exporting, jobs, keys, models, pictures, searches, sources, takedowns, upkeep
 from lib.cli import status as status_command
 from lib.cli.exit_codes import EPILOG, ExitCode, exit_code_of, sentence
 from lib.cli.homes import HomeOption, library_settings, read_settings
@@ -83,6 +83,7 @@ app.command(rich_help_panel=KEEP)(upkeep.backup)
 app.command(rich_help_panel=KEEP)(upkeep.restore)
 app.command(rich_help_panel=KEEP)(exporting.export)
 app.add_typer(models.app, name="models", help="Which models this library uses.", rich_help_panel=KEEP)
+app.add_typer(takedowns.app, name="takedowns", help="What must not be shown.", rich_help_panel=KEEP)
 app.add_typer(keys.app, name="keys", help="Who may use the API.", rich_help_panel=KEEP)
 
 

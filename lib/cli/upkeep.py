@@ -158,14 +158,25 @@ def backup(
 def restore(
     source: Annotated[Path, typer.Argument(help="The backup.", metavar="DIR|FILE.tar")],
     home: Annotated[Path, typer.Option("--home", help="The new library's home; it must hold none yet.")],
+    takedowns: Annotated[
+        Path | None,
+        typer.Option(help="What was taken down since the backup, as `vitrine takedowns export` has it."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new library out of a backup; nothing is ever written over one that is there."""
+    from lib.cli.takedowns import take_down
     from lib.library import backup as backups
+    from lib.library.takedowns import read_targets
+    from lib.storage.library import open_library
 
     settings = read_settings(home)
+    targets = read_targets(takedowns.read_text().splitlines()) if takedowns else []
     with counting("copying") as tell:
         made = backups.restore(settings, source, on_file=tell)
+    if targets:
+        with open_library(settings) as library:
+            take_down(library, targets, reason=None, erase=False)
     audit.record(settings.home_path, audit.COMMAND_LINE, "restore", source=str(source))
     _tell(made, f"{home}: ", as_json=as_json)
     if not as_json:

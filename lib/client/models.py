@@ -173,6 +173,13 @@ class LeftRight(BaseModel):
     """Share of the width over which one fades into the other."""
 
 
+class LiftAnswer(BaseModel):
+    """What came of striking an entry off the list."""
+
+    images_shown: int
+    """Images that it alone had hidden, and that are not erased yet."""
+
+
 class Match(BaseModel):
     """An image that was found."""
 
@@ -433,6 +440,35 @@ class Subject(BaseModel):
         extra="forbid",
     )
     kind: Literal["subject"] = "subject"
+
+
+class TakedownInfo(BaseModel):
+    """An entry of the list."""
+
+    id: int
+    kind: Literal["sha256", "url", "host"]
+    value: str
+    reason: str | None
+    created_at: datetime
+
+
+class TakedownRequest(BaseModel):
+    """What is not to be shown any more."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    targets: list[str] | None = None
+    """Each the SHA-256 of a file in hex, the URL of a picture or a page, or a host with all below it."""
+
+    image_ids: list[int] | None = None
+    """Images whose files are meant, by their hash."""
+
+    reason: str | None = None
+    """For whoever reads the list later."""
+
+    erase: bool = False
+    """Erase what is hidden at once; else it is erased in some days."""
 
 
 class TextQuery(BaseModel):
@@ -859,6 +895,16 @@ class ModelDetail(BaseModel):
     failed: int
     dead: int
     recalls: list[RecallInfo]
+
+
+class TakedownAnswer(BaseModel):
+    """What came of a takedown."""
+
+    takedowns: list[TakedownInfo]
+    """The entries, those that were there already included."""
+
+    images_hidden: int
+    images_erased: int
 
 
 class MergePage(BaseModel):

@@ -16,6 +16,7 @@ from .groups.merges import Merges
 from .groups.models import Models
 from .groups.search import Search
 from .groups.sources import Sources
+from .groups.takedowns import Takedowns
 from .operations import AnyConnection
 from .retries import Retries
 
@@ -37,6 +38,7 @@ class Operations(Generic[AnyConnection]):
         self.jobs: Jobs[AnyConnection] = Jobs(connection)
         self.sources: Sources[AnyConnection] = Sources(connection)
         self.library: Library[AnyConnection] = Library(connection)
+        self.takedowns: Takedowns[AnyConnection] = Takedowns(connection)
         self.models: Models[AnyConnection] = Models(connection)
         self.health: Health[AnyConnection] = Health(connection)
 

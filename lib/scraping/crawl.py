@@ -173,6 +173,7 @@ class Crawler:
             yield PageDone(url)
 
     async def _visit(self, site: Site, memory: CrawlMemory, url: str, depth: int) -> Page:
+        self.fetcher.require_not_taken_down(url)  # else what is known of it would be taken as it was
         known = memory.known_page(url)
         if known is not None and not known.is_due:
             return PageNotDue(url, depth, known.links)

@@ -132,13 +132,15 @@ class _Request:
 class Fetcher:
     """A pool of checked connections, used as ``async with Fetcher(...) as fetcher``.
 
-    ``guard`` decides on addresses, ``pace`` on the rhythm for each host; ``user_agent`` is sent as it stands. It keeps
-    no cookies and knows no passwords or proxies, so nothing of the person who runs it travels along.
+    ``guard`` decides on addresses, ``pace`` on the rhythm for each host; ``user_agent`` is sent as it stands.
+    ``is_taken_down`` says of canonical URLs whether the owner has agreed not to ask for them. It keeps no cookies and
+    knows no passwords or proxies, so nothing of the person who runs it travels along.
     """
 
     user_agent: str
     guard: AddressGuard = field(default_factory=AddressGuard)
     pace: Pace = field(default_factory=Pace)
+    is_taken_down: Callable[[str], bool] = lambda _url: False
     counters: Counters = field(default_factory=Counters)
     _session: aiohttp.ClientSession | None = None
 
@@ -200,8 +202,8 @@ class Fetcher:
         Raises
         ------
         FetchRefused
-            ``bad_url``, ``host_not_allowed``, ``forbidden_address``, ``too_many_redirects``, ``too_large``, or
-            ``http_404`` and its like.
+            ``bad_url``, ``host_not_allowed``, ``forbidden_address``, ``taken_down``, ``too_many_redirects``,
+            ``too_large``, or ``http_404`` and its like.
         FetchFailed
             ``dns``, ``tls``, ``connection``, ``timeout``, ``truncated``, ``bad_response``, ``host_paused``,
             ``http_429``, ``http_503`` and their like, with the server's ``Retry-After`` if it sent one.
@@ -242,7 +244,13 @@ class Fetcher:
             self.guard.check(host, port)  # before the host rule: the graver reason is the one to keep
         if not host_matches(host, hosts):
             raise FetchRefused("host_not_allowed", host)
+        self.require_not_taken_down(url)
         return url
+
+    def require_not_taken_down(self, url: str) -> None:
+        """Raise FetchRefused (``taken_down``) if the canonical ``url`` is not to be asked for any more."""
+        if self.is_taken_down(url):
+            raise FetchRefused("taken_down", "it is on the list of takedowns")
 
     async def _exchange(self, url: str, request: _Request, redirects: Sequence[str]) -> Response | str:
         """Make one request; return the answer, or the URL that it redirects to."""

@@ -30,8 +30,9 @@ class RobotsRules:
         FetchFailed
             ``robots_unreachable``: the server failed, so nothing may be asked for now (RFC 9309, 2.3.1.4).
         FetchRefused
-            ``forbidden_address``: the host itself is out of bounds.
+            ``forbidden_address``: the host itself is out of bounds. ``taken_down``: this URL is, by its owner's wish.
         """
+        self._fetcher.require_not_taken_down(url)
         rules = await self._rules_of(url)
         return bool(rules.can_fetch(url, self.robot))
 

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from lib.errors import NotFound
+from lib.storage import takedowns
 from lib.storage.images import live_object_hashes
 from lib.storage.objects import ObjectStore
 from lib.storage.tables import (
@@ -80,7 +81,11 @@ def live_counts(session: Session) -> dict[str, int]:
 
 
 def restore(session: Session) -> Cleared:
-    """Bring back what the latest clearing took, beside what was scraped since. Raises NotFound when it is too late."""
+    """Bring back what the latest clearing took, beside what was scraped since, but for what has been taken down.
+
+    Raises NotFound when it is too late.
+    """
+    takedowns.hold_list_alone(session)
     generation = session.scalar(
         sa.select(Generation)
         .where(Generation.kind == "clear", Generation.restored_at.is_(None), Generation.restore_until > sa.func.now())
@@ -100,19 +105,23 @@ def restore(session: Session) -> Cleared:
     session.execute(sa.delete(ImageUrl).where(ImageUrl.cleared_in == generation.id, same_url))
     for table in MARKED:
         session.execute(sa.update(table).where(table.cleared_in == generation.id).values(cleared_in=None))
+    takedowns.hide(session, restorable_for=generation.restore_until - generation.cleared_at)
     generation.restored_at = sa.func.now()
     session.flush()
     return Cleared(generation.id, generation.counts, generation.restore_until)
 
 
-def erase(session: Session, objects: ObjectStore, *, only_expired: bool) -> int:
+def erase(session: Session, objects: ObjectStore, *, only_expired: bool, generation: int | None = None) -> int:
     """Erase cleared images for good (all, or those whose restore window is over); return how many went.
+
+    With ``generation``, only what that one took.
 
     Rows go first, in one committed transaction; a kill after it leaves files without rows, which
     :func:`collect_garbage` finds.
     """
     horizon = Generation.restore_until <= sa.func.now() if only_expired else sa.true()
-    generations = sa.select(Generation.id).where(Generation.restored_at.is_(None), horizon)
+    these = sa.true() if generation is None else Generation.id == generation
+    generations = sa.select(Generation.id).where(Generation.restored_at.is_(None), horizon, these)
     gone = (
         session.execute(sa.delete(Image).where(Image.cleared_in.in_(generations)).returning(Image.img_path))
         .scalars()

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lib.errors import NotFound
+from lib.storage import takedowns
 from lib.storage.images import image_by_id
 from lib.storage.sources import source_by_name
 from lib.storage.tables import Generation, Image, ImageUrl, Page, Sighting
@@ -29,7 +30,11 @@ def delete_image(session: Session, image_id: int, *, restore_days: int) -> Gener
 
 
 def restore_image(session: Session, image_id: int) -> Image:
-    """Bring a deleted image back. Raises NotFound where it was not deleted, or where the time to restore is over."""
+    """Bring a deleted image back.
+
+    Raises NotFound where it was not deleted, or where the time to restore is over; Conflict where it was taken down.
+    """
+    takedowns.hold_list_alone(session)
     row = session.execute(
         sa.select(Image, Generation)
         .join(Generation, Generation.id == Image.cleared_in)
@@ -38,6 +43,7 @@ def restore_image(session: Session, image_id: int) -> Image:
     if row is None:
         raise NotFound("no image with this id can be restored: it was not deleted, or its time to restore is over")
     image, generation = row
+    takedowns.require_showable(session, image_id)
     image.cleared_in = None
     generation.restored_at = sa.func.now()
     session.flush()

@@ -6,7 +6,7 @@ Belongs here: the one order of steps that a crawl and a folder of files share. W
 from dataclasses import dataclass
 from typing import Protocol
 
-from lib.storage import images, sources
+from lib.storage import images, sources, takedowns
 from lib.storage.library import Library
 from lib.storage.objects import StagedFile
 from lib.storage.tables import Image
@@ -44,9 +44,11 @@ def take_in(library: Library, staged: StagedFile, decoded: DecodedPicture, origi
     """Publish a picture with its working copy, then write its row, its URL's outcome and its name among the files.
 
     Returns the row, and whether the live library gained an image. The files come first: a kill in between leaves files
-    that no row names, never a row without files.
+    that no row names, never a row without files. Raises TakenDown.
     """
     objects = library.objects
+    with library.database.session() as session:
+        takedowns.require_permitted(session, staged.sha256, origin.url)
     working_copy = objects.put(decoded.working_copy)
     sha256 = objects.publish(staged)
     new = images.NewImage(
@@ -62,6 +64,8 @@ def take_in(library: Library, staged: StagedFile, decoded: DecodedPicture, origi
         source=origin.source,
     )
     with library.database.session() as session:
+        takedowns.hold_list(session)
+        takedowns.require_permitted(session, sha256, origin.url)  # the list may have grown meanwhile
         image, gained = images.add_image(session, new)
         visit = sources.ImageVisit(
             origin.url, "ok", etag=origin.etag, last_modified=origin.last_modified, image_id=image.id

@@ -25,18 +25,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lib.models.registry import Role
 from lib.storage.declarative import LIVE, Base, now, row_id
 
-GenerationKind: TypeAlias = Literal["clear", "deletion"]
+GenerationKind: TypeAlias = Literal["clear", "deletion", "takedown"]
+TakedownKind: TypeAlias = Literal["sha256", "url", "host"]
 
 
 class Generation(Base):
-    """One taking away, of the whole library (``clear``) or of single images (``deletion``).
+    """One taking away, of the whole library (``clear``) or of single images (``deletion``, ``takedown``).
 
     What it took can come back until ``restore_until``. Scraping the same bytes again revives what was cleared, but not
-    what was deleted: somebody did not want that picture.
+    what was deleted: somebody did not want that picture. What was taken down comes back by lifting the takedown.
     """
 
     __tablename__ = "generations"
-    __table_args__ = (CheckConstraint("kind IN ('clear', 'deletion')", name="kind"),)
+    __table_args__ = (CheckConstraint("kind IN ('clear', 'deletion', 'takedown')", name="kind"),)
 
     id: Mapped[int] = row_id()
     kind: Mapped[GenerationKind] = mapped_column(String, server_default="clear")
@@ -379,6 +380,22 @@ class DuplicateDecision(Base):
 
     image_a: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     image_b: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    created_at: Mapped[datetime] = now()
+
+
+class Takedown(Base):
+    """What the library must not show: the SHA-256 of a file, a canonical URL, or a host with all below it."""
+
+    __tablename__ = "takedowns"
+    __table_args__ = (
+        UniqueConstraint("kind", "value"),
+        CheckConstraint("kind IN ('sha256', 'url', 'host')", name="kind"),
+    )
+
+    id: Mapped[int] = row_id()
+    kind: Mapped[TakedownKind] = mapped_column(String)
+    value: Mapped[str]
+    reason: Mapped[str | None]
     created_at: Mapped[datetime] = now()
 
 

@@ -19,7 +19,7 @@ import structlog
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from lib.errors import FetchFailed
+from lib.errors import FetchFailed, TakenDown
 from lib.images.decoding import DecodedImage, DecodeLimits, Decoder
 from lib.scraping.addresses import AddressGuard
 from lib.scraping.browser import PageBrowser, PageFindings
@@ -51,6 +51,7 @@ from lib.storage.intake import Origin, take_in
 from lib.storage.library import Library
 from lib.storage.objects import StagedFile
 from lib.storage.tables import Source
+from lib.storage.takedowns import TakedownList, takedown_list
 from orchestration.assets.color_features import COLORS
 from orchestration.assets.derived import FRESHNESS
 from orchestration.partitions import BUCKET_COUNT
@@ -109,6 +110,7 @@ class SourceMemory:
     def __init__(self, library: Library, source: Source, site: Site, *, only_due: bool = False) -> None:
         self._library, self._source, self._site, self._only_due = library, source, site, only_due
         self._visited = self._images = 0
+        self._takedowns = TakedownList()
 
     def open(self) -> None:
         """Queue the start pages, or go on with a crawl that was cut off."""
@@ -128,7 +130,12 @@ class SourceMemory:
     def next_page(self) -> tuple[str, int] | None:
         """Return the (url, depth) of the next page of the queue."""
         with self._library.database.session() as session:
+            self._takedowns = takedown_list(session)  # it may grow while a crawl goes on
             return sources.next_in_frontier(session, self._source.id)
+
+    def is_taken_down(self, url: str) -> bool:
+        """Return whether the list of takedowns, as it was when the page under way began, names a URL."""
+        return self._takedowns.has_url(url)
 
     def known_page(self, url: str) -> KnownPage | None:
         """Return what the last visit left, if it got an answer; that of a page that opted out has no pictures."""
@@ -246,7 +253,12 @@ class SourceMemory:
     def _store_image(self, found: ImageFound[DecodedImage], report: ScrapeReport) -> None:
         origin = Origin(self._source.name, found.url, file_name(found.url), found.etag, found.last_modified)
         staged = cast(StagedFile, found.staged)  # the crawl hands back what the store staged
-        image, gained = take_in(self._library, staged, found.decoded, origin)
+        try:
+            image, gained = take_in(self._library, staged, found.decoded, origin)
+        except TakenDown as error:
+            report.miss(error)
+            self._store_missed_image(ImageMissed(found.url, error))
+            return
         report.new += gained
         self._images += gained
         if gained and len(report.sample_ids) < MAX_SAMPLES:
@@ -329,7 +341,7 @@ async def _scrape(
     settings = library.settings
     memory.open()
     guard = AddressGuard.parse(settings.allowed_addresses)
-    fetcher = Fetcher(settings.user_agent, guard, Pace(site.delay_s, site.concurrency))
+    fetcher = Fetcher(settings.user_agent, guard, Pace(site.delay_s, site.concurrency), memory.is_taken_down)
     robots = RobotsRules(fetcher)
     stage = partial(library.objects.stage, settings.max_image_bytes)
     async with fetcher, PageBrowser(fetcher, program, robots) as browser:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from lib.errors import AlreadyExists, Busy, Conflict, MeaninglessQuery
 from lib.scraping.addresses import AddressGuard
@@ -21,8 +22,10 @@ from lib.settings import Settings
 from lib.storage import sources
 from lib.storage.deletion import delete_source
 from lib.storage.tables import Source
+from lib.storage.takedowns import TakedownList, takedown_list
 from query_api.dependencies import ServiceDep, SessionDep, SourceName
 from query_api.schemas.sources import DryRun, PreviewedPage, SourceDeleted, SourceDetail, SourceInfo
+from query_api.service import Service
 
 router = APIRouter(prefix="/v1/sources", tags=["sources"])
 DRY_RUN_S = 120.0
@@ -58,7 +61,8 @@ async def dry_run(site: Site, service: ServiceDep, max_pages: Pages = 2) -> DryR
     if ONE_BROWSER.locked():
         raise Busy("another dry run is under way")
     async with ONE_BROWSER:
-        return await _dry_run(service.settings, site, max_pages)
+        listed = await run_in_threadpool(_takedowns, service)
+        return await _dry_run(service.settings, site, max_pages, listed)
 
 
 @router.get("/{name}")
@@ -104,10 +108,14 @@ def _detail(session: Session, source: Source) -> SourceDetail:
     )
 
 
-async def _dry_run(settings: Settings, site: Site, max_pages: int) -> DryRun:
-    fetcher = Fetcher(
-        settings.user_agent, AddressGuard.parse(settings.allowed_addresses), Pace(site.delay_s, site.concurrency)
-    )
+def _takedowns(service: Service) -> TakedownList:
+    with service.database.session() as session:
+        return takedown_list(session)
+
+
+async def _dry_run(settings: Settings, site: Site, max_pages: int, listed: TakedownList) -> DryRun:
+    guard = AddressGuard.parse(settings.allowed_addresses)
+    fetcher = Fetcher(settings.user_agent, guard, Pace(site.delay_s, site.concurrency), listed.has_url)
     robots = RobotsRules(fetcher)
     pages: list[PreviewedPage] = []
     try:

@@ -17,6 +17,7 @@ from lib.storage.ledger import Claim
 from lib.storage.library import Library
 from lib.storage.objects import ObjectStore
 from orchestration.stage import Picture, Stage
+from tests.orchestration.museum import Museum
 
 RED = (255, 0, 0)
 DIMENSION = 512
@@ -70,3 +71,9 @@ class CountingStage:
 def library(server_url: str, database: Database, objects: ObjectStore) -> Library:
     """An open, empty library."""
     return Library(Settings(home=objects.home), database, objects, DatabaseUrls(server_url, dagster=""))
+
+
+@pytest.fixture
+def museum(library: Library) -> Museum:
+    """The museum and an empty library."""
+    return Museum(library)

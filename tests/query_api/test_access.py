@@ -29,6 +29,9 @@ ADMIN = {
     "POST /v1/library/restore",
     "POST /v1/model-roles/{role}/rollback",
     "POST /v1/models/{spec_id}/activate",
+    "GET /v1/takedowns",
+    "POST /v1/takedowns",
+    "DELETE /v1/takedowns/{takedown_id}",
     "POST /v1/sources",
     "POST /v1/sources/dry-run",
     "PUT /v1/sources/{name}",
@@ -107,7 +110,7 @@ def operations(client: httpx.Client, headers: dict[str, str]) -> set[str]:
 def ask(client: httpx.Client, operation: str, headers: dict[str, str] | None = None) -> httpx.Response:
     """Send a request to a route, without a body, with something in place of its parameters."""
     method, path = operation.split(" ")
-    for name in ("image_id", "merge_id", "run_id", "request_id", "spec_id", "role", "name", "job"):
+    for name in ("image_id", "merge_id", "run_id", "request_id", "spec_id", "role", "name", "job", "takedown_id"):
         path = path.replace(f"{{{name}}}", "1")
     assert "{" not in path, path
     return client.request(method, path, headers=headers)

@@ -34,6 +34,7 @@ EXAMPLES: dict[str, Any] = {
     "request_id": "00000000-0000-0000-0000-000000000000",
     "job": "scrape",
     "name": "museum",
+    "takedown_id": 4,
     "spec_id": "0123456789abcdef",
     "role": "clip",
     "level": "hash",

@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ from PIL import Image as PillowImage
 from lib.cli.main import main
 from lib.cli.ports import free_port
 from lib.client import Vitrine
+from lib.settings import Settings
+from lib.storage.images import count_images
+from lib.storage.library import open_library
 from tests.query_api.conftest import PICTURES, PLAIN, REPOSITORY, Seed, plain
 from tests.query_api.fake_dagster import FakeDagster
 
@@ -368,6 +372,31 @@ def test_files_that_are_no_pictures_are_told_by_their_reason(vitrine: Command, s
     vitrine("sources", "remove", "broken", "--yes")
 
 
+def test_what_is_taken_down_is_listed_exported_and_lifted(
+    vitrine: Command, client: Vitrine, seed: Seed, tmp_path: Path
+) -> None:
+    image = seed.add("letter.png", plain("#0a0b0c"))
+    told = vitrine("takedowns", "add", "--image", image.id, "photos.example", "--reason", "letter\nof May", "--json")
+    assert (told.code, told.json["images_hidden"]) == (0, 1)
+    assert [(entry["kind"], entry["value"]) for entry in told.json["takedowns"]] == [
+        ("host", "photos.example"),
+        ("sha256", image.sha256),
+    ]
+    assert image.id not in {found.id for found in client.images.all()}
+    assert "letter of May" in vitrine("takedowns", "list").out.replace("\n", " ")
+    listed = tmp_path / "takedowns.txt"
+    listed.write_text(vitrine("takedowns", "export").out)
+    again = vitrine("takedowns", "add", "--from", listed)
+    assert (again.code, "0 images hidden" in again.out) == (0, True)
+    for entry in told.json["takedowns"]:
+        assert vitrine("takedowns", "lift", entry["id"]).code == 0
+    assert vitrine("takedowns", "list", "--json").json == []
+    assert image.id in {found.id for found in client.images.all()}
+    client.images.delete(image.id)
+    for nothing in ([], ["https://"], ["a.example/path"], ["--from", tmp_path / "missing.txt"]):
+        assert vitrine("takedowns", "add", *nothing).code in (1, 2)
+
+
 @pytest.mark.parametrize("command", [("verify",), ("gc",), ("backup", "copy")])
 def test_what_looks_after_a_library_makes_none(
     vitrine: Command, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -423,6 +452,26 @@ def test_the_library_is_verified_swept_and_backed_up(
     broken = vitrine("verify", "--json")
     kept.rename(lost)
     assert (broken.code, broken.json["is_whole"], len(broken.json["missing"])) == (1, False, 1)
+
+
+def test_a_restored_library_shows_nothing_that_was_taken_down_since(
+    vitrine: Command, ids: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert vitrine("backup", tmp_path / "b.tar").code == 0
+    assert vitrine("takedowns", "add", "--image", next(iter(ids.values())), "nobody.example").code == 0
+    listed = tmp_path / "takedowns.txt"
+    listed.write_text(vitrine("takedowns", "export").out)
+    entries = vitrine("takedowns", "list", "--json").json
+    for entry in entries:
+        vitrine("takedowns", "lift", entry["id"])
+    monkeypatch.delenv("DATABASE_URL")
+    with tempfile.TemporaryDirectory() as home:  # which the embedded server's user may enter
+        Path(home).chmod(0o755)
+        assert vitrine("restore", tmp_path / "b.tar", "--home", Path(home, "new"), "--takedowns", listed).code == 0
+        again = vitrine("takedowns", "list", "--home", Path(home, "new"), "--json").json
+        assert {entry["value"] for entry in again} == {entry["value"] for entry in entries}
+        with open_library(Settings(home=Path(home, "new"))) as library, library.database.session() as session:
+            assert count_images(session) == len(ids) - 1
 
 
 def test_nobody_there_is_said_at_once_with_3(vitrine: Command) -> None:
