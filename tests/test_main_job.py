@@ -28,8 +28,11 @@ from lib.cli.sources_file import upsert_sources
 from lib.color.difference import ciede2000
 from lib.color.spaces import lab_from_srgb
 from lib.embedding.loading import load_text_encoder
+from lib.library.backup import back_up, restore
+from lib.library.verification import verify
 from lib.models.registry import model_spec
 from lib.scraping.site import Site
+from lib.search.by_vector import by_image
 from lib.settings import Settings
 from lib.storage import features, models
 from lib.storage.embeddings import embeddings
@@ -55,6 +58,30 @@ def test_the_demo_finds_exactly_what_the_site_offers(demo: Demo, session: Sessio
     wanted = expected.totals()
     assert session.scalar(sa.text("SELECT count(*) FROM images")) == wanted.distinct_images
     assert count_image_urls(session)["ok"] == wanted.taken_urls
+
+
+def test_a_restored_library_answers_as_the_one_that_was_backed_up(demo: Demo, tmp_path: Path) -> None:
+    """A hundred searches: by look and by meaning of fifty images each, ten answers of each with their distances."""
+    with open_library(Settings(home=demo.home)) as library:
+        made = back_up(library, tmp_path / "backup")
+        before = hundred_answers(library)
+    with open_folder("restored") as home:
+        assert restore(Settings(home=home), tmp_path / "backup") == made
+        with open_library(Settings(home=home)) as library:
+            found = verify(library)
+            after = hundred_answers(library)
+    assert (found.is_whole, found.checked, len(found.orphans)) == (True, made.objects, 0)
+    assert [len(answer) for answer in before] == [10] * 100
+    assert after == before
+
+
+def hundred_answers(library: Library) -> list[list[tuple[int, float]]]:
+    with library.database.session() as session:
+        ids = session.scalars(sa.text("SELECT id FROM images ORDER BY sha256 LIMIT 50")).all()
+        found = [
+            by_image(session, model_spec(role, "packaged"), one, k=10) for role in ("resnet", "clip") for one in ids
+        ]
+    return [[(near.image_id, near.distance) for near in answer.neighbors] for answer in found]
 
 
 def test_every_picture_that_was_not_taken_has_its_reason_in_a_row(demo: Demo, session: Session) -> None:
