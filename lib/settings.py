@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         False,
         description="Answer beyond loopback even while there are no API keys: something in front decides who may ask.",
     )
+    requests_per_minute: int = Field(
+        6000,
+        ge=0,
+        description="How often one API key, or one address without a key, may ask in a minute; 0: without limit.",
+    )
     dagster_port: int = Field(3000, ge=1, le=65535, description="Port of the Dagster UI.")
     dagster_url: str | None = Field(None, description="The Dagster UI, if it is not on this machine.")
     dagster_public_url: str | None = Field(

@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lib.storage.api_keys import Scope as KeyScope
 from query_api.errors import Problem, problem_response, vitrine_problem
 from query_api.key_ring import KeyRing
+from query_api.rate_limits import RateLimit, address_of, is_this_machine
 from query_api.service import Service
 from query_api.web.page_route import error_page, is_from_a_person
 
@@ -30,7 +32,10 @@ NO_KEYS = Problem(
     "This listens beyond loopback, so it wants keys: python -m lib.cli keys create NAME (or set "
     "VITRINE_OPEN_WITHOUT_KEYS=true where something in front of it decides who may ask)",
 )
-ACCESS_PROBLEMS = (KEY_NEEDED, KEY_UNKNOWN, SCOPE_TOO_NARROW, NO_KEYS)
+TOO_MANY = Problem(
+    429, "too-many-requests", "Ask again when Retry-After says: this key, or this address, asked too often"
+)
+ACCESS_PROBLEMS = (KEY_NEEDED, KEY_UNKNOWN, SCOPE_TOO_NARROW, NO_KEYS, TOO_MANY)
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="vitrine", Basic realm="vitrine", charset="UTF-8"'}
 KEY_NAME: Final = "vitrine.key"  # of the request's scope: the name of the key that it came with
 PUBLIC: Final = frozenset({"/livez", "/readyz", "/version"})
@@ -93,10 +98,15 @@ def _not_open(request: Request, service: Service) -> Response:
 class KeyCheck:
     """Lets a request pass where no key is needed, or where its key allows what it wants."""
 
-    def __init__(self, app: ASGIApp, *, open_without_keys: bool) -> None:
-        """``open_without_keys``: whether a library without keys answers anybody who reaches it."""
+    def __init__(self, app: ASGIApp, *, open_without_keys: bool, requests_per_minute: int) -> None:
+        """``open_without_keys``: whether a library without keys answers anybody who reaches it.
+
+        ``requests_per_minute`` are for each key, and for each address that sends none that exists; 0 means no limit.
+        This machine needs no key while there are none, and has no limit then.
+        """
         self._app = app
         self._open_without_keys = open_without_keys
+        self._rate = RateLimit(requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a problem, or pass the request on."""
@@ -108,9 +118,17 @@ class KeyCheck:
         if not ring.is_known:
             await _not_open(Request(scope), service)(scope, receive, send)
         elif ring.is_empty and self._open_without_keys:
-            await self._app(scope, receive, send)
+            if is_this_machine(scope) or not await self._refuse_often(address_of(scope), scope, receive, send):
+                await self._app(scope, receive, send)
         else:
             await self._with_key(ring, scope, receive, send)
+
+    async def _refuse_often(self, who: str, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Count a request; answer it here and return True if it is one too many."""
+        pause_s = await self._rate.pause_s(who)
+        if pause_s is not None:
+            await problem_response(replace(TOO_MANY, retry_after_s=pause_s))(scope, receive, send)
+        return pause_s is not None
 
     async def _with_key(self, ring: KeyRing, scope: Scope, receive: Receive, send: Send) -> None:
         if ring.is_empty:
@@ -119,6 +137,9 @@ class KeyCheck:
         secret = secret_of(Headers(scope=scope).get("authorization", ""))
         key = None if secret is None else ring.find(secret)
         needed = needed_scope(scope["method"], scope["path"])
+        # A key is counted by itself, so that nobody who shares its address can use up what it has.
+        if await self._refuse_often(address_of(scope) if key is None else f"key {key.name}", scope, receive, send):
+            return
         if key is None:
             problem = KEY_NEEDED if secret is None else KEY_UNKNOWN
             await problem_response(problem, headers=CHALLENGE)(scope, receive, send)

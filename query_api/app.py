@@ -143,7 +143,11 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     hosts, origins = _listed(settings.allowed_hosts), _listed(settings.allowed_origins)
     app.add_middleware(Gatekeeper, changing_gets=CHANGING_GETS, hosts=[settings.api_host, *hosts], origins=origins)
     is_loopback = settings.api_host.strip("[]") in LOOPBACK_HOSTS
-    app.add_middleware(KeyCheck, open_without_keys=is_loopback or settings.open_without_keys)
+    app.add_middleware(
+        KeyCheck,
+        open_without_keys=is_loopback or settings.open_without_keys,
+        requests_per_minute=settings.requests_per_minute,
+    )
     if origins:
         app.add_middleware(
             CORSMiddleware,

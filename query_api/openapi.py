@@ -54,7 +54,7 @@ TAGS = (
     ("legacy", "The predecessor's twelve requests; each answer names what comes after it."),
 )
 METHOD_NOT_ALLOWED = 405
-ALWAYS = frozenset({401, 403, 500, 503})
+ALWAYS = frozenset({401, 403, 429, 500, 503})
 CHANGING = frozenset({409, 413, 507})
 
 

@@ -98,7 +98,9 @@ def list_takedowns(home: HomeOption = None, as_json: JsonOption = False) -> None
         return
     shown = table("id", "what", "named", "since", "reason")
     for row in rows:
-        shown.add_row(str(row.id), row.kind, escape(row.value), f"{row.created_at:%Y-%m-%d}", escape(_one_line(row.reason)))
+        shown.add_row(
+            str(row.id), row.kind, escape(row.value), f"{row.created_at:%Y-%m-%d}", escape(_one_line(row.reason))
+        )
     show(shown if rows else "Nothing is taken down.")
 
 
