@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+WHOLE_POSTGRES = "Postgres and its backends"
 VICTIMS = ("run", "code server", "daemon", "webserver", "API", "Chromium", "Postgres")
 TREE = "the whole tree"
 
@@ -25,6 +26,8 @@ def find(home: Path, victim: str) -> list[psutil.Process]:
     """Return the processes that play this part now; none if nobody does."""
     if victim == "Postgres":
         return _postgres(home)
+    if victim == WHOLE_POSTGRES:
+        return [one for postmaster in _postgres(home) for one in (postmaster, *postmaster.children(recursive=True))]
     if victim == TREE:
         return processes_of(home)
     part = PARTS[victim]
@@ -32,9 +35,12 @@ def find(home: Path, victim: str) -> list[psutil.Process]:
 
 
 def kill(home: Path, victim: str, choice: random.Random) -> list[str]:
-    """Kill -9 one process of that part (of the tree: all) and return what was killed; nothing if nobody plays it."""
+    """Kill -9 one process of that part (of the tree, or of a whole server: all) and return what was killed.
+
+    Nothing, if nobody plays it.
+    """
     found = find(home, victim)
-    doomed = found if victim == TREE or not found else [choice.choice(found)]
+    doomed = found if victim in (TREE, WHOLE_POSTGRES) or not found else [choice.choice(found)]
     return [described for process in doomed if (described := _kill(process))]
 
 
