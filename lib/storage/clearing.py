@@ -114,7 +114,8 @@ def restore(session: Session) -> Cleared:
 def erase(session: Session, objects: ObjectStore, *, only_expired: bool, generation: int | None = None) -> int:
     """Erase cleared images for good (all, or those whose restore window is over); return how many went.
 
-    With ``generation``, only what that one took.
+    With ``generation``, only what that one took. What somebody deleted is listed as taken down, for without its row
+    nothing else would keep it away.
 
     Rows go first, in one committed transaction; a kill after it leaves files without rows, which
     :func:`collect_garbage` finds.
@@ -122,6 +123,7 @@ def erase(session: Session, objects: ObjectStore, *, only_expired: bool, generat
     horizon = Generation.restore_until <= sa.func.now() if only_expired else sa.true()
     these = sa.true() if generation is None else Generation.id == generation
     generations = sa.select(Generation.id).where(Generation.restored_at.is_(None), horizon, these)
+    takedowns.list_deleted(session, generations)
     gone = (
         session.execute(sa.delete(Image).where(Image.cleared_in.in_(generations)).returning(Image.img_path))
         .scalars()

@@ -20,6 +20,7 @@ from lib.storage.tables import Generation, Image, ImageUrl, Page, Sighting, Take
 TAKEDOWN_LOCK = 0x5669_7472_696E_6506  # held by whoever writes an image's row, or changes the list
 HOST_IN_URL = r"^https?://(\[[^]]*\]|[^/:]*)"  # of a canonical URL, an IPv6 address in its brackets
 REFUSED, TAKEN_DOWN = "refused", "taken_down"
+DELETED = "deleted as a single image"
 LIVE_IMAGE = Image.cleared_in.is_(None)
 
 
@@ -160,6 +161,17 @@ def _files_at(session: Session, targets: Iterable[Target]) -> list[Target]:
     urls = [target.value for target in targets if target.kind == "url"]
     statement = sa.select(Image.sha256).join(ImageUrl, ImageUrl.image_id == Image.id).where(ImageUrl.url.in_(urls))
     return [Target("sha256", sha256) for sha256 in session.scalars(statement.distinct())]
+
+
+def list_deleted(session: Session, generations: sa.Select[int]) -> None:
+    """List the files that somebody deleted in these generations, whose rows are about to be erased."""
+    deleted = (
+        sa.select(sa.literal("sha256"), Image.sha256, sa.literal(DELETED))
+        .join(Generation, Generation.id == Image.cleared_in)
+        .where(Generation.kind == "deletion", Generation.id.in_(generations))
+    )
+    listed = insert(Takedown).from_select(["kind", "value", "reason"], deleted)
+    session.execute(listed.on_conflict_do_nothing())
 
 
 def hide(

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.prove import attacks, matrix
+from tests.prove.memory import flat_memory
 from tests.prove.random_kills import random_kills
 from tests.prove.table import Results
 
@@ -19,7 +20,12 @@ KILLS = {
     "runs": matrix.kills_of_runs,
     "two": matrix.two_pipelines,
 }
-ATTACKS = {"addresses": attacks.guarded_addresses, "pictures": attacks.hostile_pictures, "kills": random_kills}
+ATTACKS = {
+    "addresses": attacks.guarded_addresses,
+    "pictures": attacks.hostile_pictures,
+    "kills": random_kills,
+    "memory": flat_memory,
+}
 PARTS = (*ATTACKS, *KILLS)
 
 

@@ -10,7 +10,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import httpx2 as httpx
 
 from lib.images.decoding import DecodeLimits, Decoder
 from lib.models.registry import model_specs
@@ -72,21 +76,28 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=400, help="cases an operation and phase (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     wanted = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="vitrine-contract-"))
-    home.chmod(0o755)
+    with served_library() as (client, log):
+        done = run(str(client.base_url).rstrip("/"), examples=wanted.examples, seed=wanted.seed)
+    sys.stdout.write(f"{done.stdout}{done.stderr}\n")
+    sys.stdout.write(f"{cases_in(done.stdout)} cases; the server's log: {log}\n")
+    return done.returncode
+
+
+@contextmanager
+def served_library() -> Iterator[tuple[httpx.Client, Path]]:
+    """Serve a small library of its own, and yield a client of it, once it is ready, and the server's log."""
+    home = Path(tempfile.mkdtemp(prefix="vitrine-served-"))
+    home.chmod(0o755)  # the database server's own user passes through
     with (
         database_urls(Settings(home=home)) as urls,
         Decoder(DecodeLimits()) as decoder,
-        empty_library(urls.library, decoder, "contract") as seed,
+        empty_library(urls.library, decoder, "served") as seed,
         FakeDagster() as dagster,
     ):
         fill(seed)
         with running_api(library_settings(seed, dagster.url), log=home / "api.log") as client:
             wait_for(lambda: client.get("/readyz").is_success, READY_TIMEOUT_S)
-            done = run(str(client.base_url).rstrip("/"), examples=wanted.examples, seed=wanted.seed)
-        sys.stdout.write(f"{done.stdout}{done.stderr}\n")
-        sys.stdout.write(f"{cases_in(done.stdout)} cases; the server's log: {home / 'api.log'}\n")
-    return done.returncode
+            yield client, home / "api.log"
 
 
 if __name__ == "__main__":

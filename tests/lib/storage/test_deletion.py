@@ -2,10 +2,11 @@
 
 import pytest
 
-from lib.errors import ImageNotFound, NotFound
-from lib.storage import clearing, images
+from lib.errors import ImageNotFound, NotFound, TakenDown
+from lib.storage import clearing, images, takedowns
 from lib.storage.database import Database
 from lib.storage.deletion import delete_image, restore_image
+from lib.storage.objects import ObjectStore
 from tests.conftest import AddImage
 
 
@@ -35,6 +36,17 @@ def test_scraping_the_same_bytes_does_not_bring_it_back(database: Database, add_
     delete(database, image.id)
     assert add_image("red").id == image.id
     assert live(database) == 0
+
+
+def test_it_stays_away_when_it_has_been_erased(database: Database, objects: ObjectStore, add_image: AddImage) -> None:
+    image, _ = add_image("red"), add_image("blue")
+    delete(database, image.id, restore_days=0)
+    with database.session() as session:
+        assert clearing.erase(session, objects, only_expired=True) == 1
+        with pytest.raises(TakenDown):
+            takedowns.require_permitted(session, image.sha256, "https://photos.example/red.png")
+        (entry,) = takedowns.all_takedowns(session)
+    assert (entry.value, entry.reason) == (image.sha256, "deleted as a single image")
 
 
 def test_it_can_be_brought_back_once(database: Database, add_image: AddImage) -> None:
