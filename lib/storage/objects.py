@@ -7,6 +7,7 @@ leaves in staging is harmless and swept at start. ``library/`` holds read-only h
 not synced: a name that a power cut took is one that `vitrine verify --repair` gives again.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -71,11 +72,18 @@ class ObjectStore:
 
     @contextmanager
     def stage(self, max_bytes: int) -> Iterator[StagedFile]:
-        """Yield a new staging file of at most ``max_bytes`` bytes; it is removed at the end, published or not."""
+        """Yield a new staging file of at most ``max_bytes`` bytes; it is removed at the end, published or not.
+
+        Raises InsufficientSpace when the disk is full, whatever was being written to it.
+        """
         path = self._staging / uuid.uuid4().hex
         try:
             with path.open("xb") as handle:
                 yield StagedFile(path, handle, max_bytes)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InsufficientSpace(f"the disk of {self.home} is full: free some space, then try again") from error
         finally:
             path.unlink(missing_ok=True)
 

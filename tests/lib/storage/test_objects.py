@@ -1,5 +1,6 @@
 """What lies in the object store is whole, read-only and named by its content."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -128,3 +129,8 @@ def an_old_object(objects: ObjectStore) -> str:
     digest = objects.put(b"old")
     os.utime(objects.path(digest), (0, 0))
     return digest
+
+
+def test_a_full_disk_is_said_as_such(objects: ObjectStore) -> None:
+    with pytest.raises(InsufficientSpace, match="is full"), objects.stage(max_bytes=10):
+        raise OSError(errno.ENOSPC, "No space left on device")
