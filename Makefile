@@ -14,8 +14,8 @@ print(json.dumps(create_app(Settings()).openapi()))
 endef
 export DESCRIBE
 
-.PHONY: demo up test prove prove-pipeline prove-attacks check prove-api lint-api install install-dev bench screenshots client notebook lock \
-	sbom audit clean
+.PHONY: demo up test prove prove-pipeline prove-attacks prove-crashes prove-memory check prove-api lint-api install install-dev bench screenshots client \
+	notebook lock sbom audit clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)
@@ -34,6 +34,12 @@ prove-pipeline: ## kill everything at random moments
 
 prove-attacks: ## hostile pictures, addresses
 	@$(MAKE) prove PARTS="$(or $(PARTS),addresses pictures)"
+
+prove-crashes: ## power cuts, a failure or a kill at every system call of the object store, full disks, random kills (Linux, strace)
+	@$(MAKE) prove PARTS="$(or $(PARTS),power syscalls disk kills)"
+
+prove-memory: ## the API at twice what it serves at once, three minutes a try
+	@$(MAKE) prove PARTS=memory
 
 check: install-dev
 	$(PYTHON) -m ruff format --check .

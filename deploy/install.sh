@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings a fresh machine to where the product runs: Python 3.11 or newer, a virtual environment with hash-checked
-# packages, the command .venv/bin/vitrine, a Chromium. Does nothing where all of it is there. Where it may not install,
+# packages, the command .venv/bin/vitrine, a Chromium; strace for developers, where it can be had. Does nothing where all of it is there. Where it may not install,
 # it prints the line to run.
 set -eu
 lock=$1
@@ -63,15 +63,20 @@ install_packages() {
     } >$stamp || true
 }
 
+has_apt() { command -v apt-get >/dev/null 2>&1; }
+
+apt_install() {
+    root=
+    [ "$(id -u)" = 0 ] || root="sudo -n"
+    $root apt-get update -qq >/dev/null 2>&1 &&
+        $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1
+}
+
 install_browser() {
     find_browser && return
-    if command -v apt-get >/dev/null 2>&1; then
-        root=
-        [ "$(id -u)" = 0 ] || root="sudo -n"
+    if has_apt; then
         say "Installing Chromium ..."
-        if $root apt-get update -qq >/dev/null 2>&1 &&
-            $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 &&
-            find_browser; then
+        if apt_install chromium && find_browser; then
             return
         fi
     fi
@@ -86,6 +91,13 @@ install_browser() {
     exit 1
 }
 
+# For the proofs of crashes, which say what they could not try: nothing else needs it, so it is asked for once.
+install_strace() {
+    [ "$lock" = requirements-dev.lock ] && [ ! -f $venv/.strace-asked ] || return 0
+    touch $venv/.strace-asked
+    command -v strace >/dev/null 2>&1 || ! has_apt || apt_install strace || true
+}
+
 # The tree is run in place, so its command is a script beside the packages, not a package among them.
 install_command() {
     cmp -s deploy/vitrine $venv/bin/vitrine && return
@@ -97,3 +109,4 @@ install_command() {
 install_packages
 install_command
 install_browser
+install_strace

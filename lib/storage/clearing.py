@@ -150,9 +150,5 @@ def collect_garbage(session: Session, objects: ObjectStore, *, min_age_s: float 
         log.info("garbage_left_alone")
         return 0
     named = live_object_hashes(session)
-    horizon = datetime.now().timestamp() - min_age_s
     orphans = [digest for digest in objects.hashes() if digest not in named]
-    old = [digest for digest in orphans if objects.path(digest).stat().st_ctime < horizon]
-    for digest in old:
-        objects.delete(digest)
-    return len(old)
+    return sum(objects.delete_untouched(digest, untouched_for_s=min_age_s) for digest in orphans)

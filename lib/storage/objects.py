@@ -1,17 +1,21 @@
 """The object store: immutable files named by the SHA-256 of their bytes.
 
-A file goes through these steps, so that a kill between any two loses nothing and half of nothing shows: written to
-staging while it is hashed and counted, synced, linked to its name, the folder synced. Only then may a row name it. What
-a crash leaves in staging is harmless and swept at start. ``library/`` holds read-only hard links with human names.
+A file goes through these steps, so that a kill or a power cut between any two loses nothing and half of nothing shows:
+written to staging while it is hashed and counted, synced, linked to its name, the folders synced. Only then may a row
+name it. Who finds a file there syncs the folders too: whoever linked it may not have come to that yet. What a crash
+leaves in staging is harmless and swept at start. ``library/`` holds read-only hard links with human names, which are
+not synced: a name that a power cut took is one that `vitrine verify --repair` gives again.
 """
 
+import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,33 +68,34 @@ class ObjectStore:
         self._trash = home / "trash"
         for folder in (self._objects, self._staging, home / "library"):
             folder.mkdir(parents=True, exist_ok=True)
+        _sync_with_parents(home)  # even if nothing was missing: another process may have made it a moment ago
 
     @contextmanager
     def stage(self, max_bytes: int) -> Iterator[StagedFile]:
-        """Yield a new staging file of at most ``max_bytes`` bytes; it is removed at the end, published or not."""
+        """Yield a new staging file of at most ``max_bytes`` bytes; it is removed at the end, published or not.
+
+        Raises InsufficientSpace when the disk is full, whatever was being written to it.
+        """
         path = self._staging / uuid.uuid4().hex
         try:
             with path.open("xb") as handle:
                 yield StagedFile(path, handle, max_bytes)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InsufficientSpace(f"the disk of {self.home} is full: free some space, then try again") from error
         finally:
             path.unlink(missing_ok=True)
 
     def publish(self, staged: StagedFile) -> str:
         """Give the staged bytes their name and return it, the SHA-256 in hex. Equal bytes are stored once."""
-        staged.sync()
         staged.path.chmod(0o444)
+        staged.sync()
         target = self.path(staged.sha256)
         target.parent.mkdir(exist_ok=True)
         while not self.refresh(staged.sha256):
-            try:
+            with suppress(FileExistsError):  # stored by somebody else at this moment
                 os.link(staged.path, target)
-                break
-            except FileExistsError:
-                continue  # stored by somebody else at this moment
-        else:
-            return staged.sha256
-        _sync_folder(target.parent)
-        _sync_folder(self._objects)
         return staged.sha256
 
     def put(self, data: bytes) -> str:
@@ -103,11 +108,18 @@ class ObjectStore:
             return self.publish(staged)
 
     def refresh(self, sha256: str) -> bool:
-        """Make an object as good as new, which the collection of garbage spares; return whether it is there."""
+        """Make an object as good as new, which the collection of garbage spares; return whether it is there.
+
+        If it is, a power cut does not take it away any more.
+        """
+        target = self.path(sha256)
         try:
-            os.utime(self.path(sha256))
+            with _locked(target.parent, fcntl.LOCK_SH) as folder:
+                os.utime(target)
+                os.fsync(folder)
         except FileNotFoundError:
             return False
+        _sync_folder(self._objects)
         return True
 
     def path(self, sha256: str) -> Path:
@@ -122,8 +134,23 @@ class ObjectStore:
             raise ObjectMissing(f"object {sha256} is not in {self._objects}") from error
 
     def delete(self, sha256: str) -> None:
-        """Remove an object; one that is gone already is no error (a deletion that was killed is repeated)."""
-        self.path(sha256).unlink(missing_ok=True)
+        """Remove an object for good; one that is gone already is no error (a deletion that was killed is repeated).
+
+        A power cut does not bring it back: with the wrong bytes, it would stand for the right ones.
+        """
+        target = self.path(sha256)
+        with suppress(FileNotFoundError):
+            target.unlink()
+            _sync_folder(target.parent)
+
+    def delete_untouched(self, sha256: str, *, untouched_for_s: float) -> bool:
+        """Remove an object unless it was stored again meanwhile; return whether it went."""
+        target = self.path(sha256)
+        with suppress(FileNotFoundError), _locked(target.parent, fcntl.LOCK_EX):
+            if target.stat().st_mtime <= time.time() - untouched_for_s:
+                target.unlink()
+                return True
+        return False
 
     def trash(self, sha256: str, *, untouched_for_s: float) -> bool:
         """Move an object out of the store, from where `untrash` brings it back; return whether it went.
@@ -131,22 +158,30 @@ class ObjectStore:
         One that was stored again meanwhile stays: whoever did so is about to write its row.
         """
         self._trash.mkdir(exist_ok=True)
-        try:
-            self.path(sha256).rename(self._trash / sha256)
-        except FileNotFoundError:
-            return False
-        if (self._trash / sha256).stat().st_mtime > time.time() - untouched_for_s:
-            self.untrash(sha256)
-            return False
-        return True
+        _sync_folder(self.home)
+        target, trashed = self.path(sha256), self._trash / sha256
+        with suppress(FileNotFoundError), _locked(target.parent, fcntl.LOCK_EX):
+            if target.stat().st_mtime <= time.time() - untouched_for_s:
+                trashed.unlink(missing_ok=True)
+                # Not renamed: of that, a power cut could leave the second half alone.
+                os.link(target, trashed)
+                _sync_folder(self._trash)
+                target.unlink()
+                return True
+        return False
 
     def untrash(self, sha256: str) -> bool:
-        """Bring an object back; return whether it was in the trash."""
-        try:
-            self.path(sha256).parent.mkdir(exist_ok=True)
-            (self._trash / sha256).rename(self.path(sha256))
-        except FileNotFoundError:
-            return False
+        """Bring an object back from the trash; return whether it is in the store."""
+        target, trashed = self.path(sha256), self._trash / sha256
+        target.parent.mkdir(exist_ok=True)
+        while not self.refresh(sha256):
+            try:
+                os.link(trashed, target)
+            except FileExistsError:
+                continue  # stored by somebody else at this moment
+            except FileNotFoundError:
+                return False
+        trashed.unlink(missing_ok=True)
         return True
 
     def trashed(self, *, older_than_s: float = 0.0) -> list[Path]:
@@ -197,5 +232,29 @@ def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_with_parents(folder: Path) -> None:
+    """Sync a folder and those above it, as far as they are on its disk: who made it may have made them."""
+    device = folder.stat().st_dev
+    for one in (folder, *folder.absolute().parents):
+        if one.stat().st_dev != device:
+            return
+        with suppress(PermissionError):  # we may pass through, not look: we have not made it either
+            _sync_folder(one)
+
+
+@contextmanager
+def _locked(folder: Path, operation: int) -> Iterator[int]:
+    """Hold a folder of objects, as one who stores there (``LOCK_SH``) or removes (``LOCK_EX``); yields its descriptor.
+
+    An object that was found old stays so until it is gone, and one that was made new stays where it is.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, operation)
+        yield descriptor
     finally:
         os.close(descriptor)

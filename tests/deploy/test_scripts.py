@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.deploy.compose_file import ROOT
 
 
@@ -108,17 +110,38 @@ def test_the_command_completes_what_is_typed(tmp_path: Path) -> None:
     assert done.stdout.split() == ["scrape"]
 
 
-def test_installing_puts_the_command_beside_the_packages(tmp_path: Path) -> None:
-    """In a tree whose packages and browser are there already, so that nothing else is done."""
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
-    (tmp_path / "requirements.lock").write_text("")
-    command_in(tmp_path).unlink()
+def install_in(tree: Path, lock: str, **environment: str) -> None:
+    """Run install.sh in a tree whose packages and browser are there already."""
+    shutil.copytree(ROOT / "deploy", tree / "deploy")
+    (tree / lock).write_text("")
+    command_in(tree).unlink()
     checksum = subprocess.run(["cksum"], input="", capture_output=True, text=True, check=True).stdout.strip()
-    (tmp_path / ".venv" / ".installed").write_text(f"requirements.lock {checksum}\n")
-    environment = {**os.environ, "VITRINE_BROWSER": "sh"}
-    install = ["sh", "deploy/install.sh", "requirements.lock"]
-    subprocess.run(install, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    (tree / ".venv" / ".installed").write_text(f"{lock} {checksum}\n")
+    subprocess.run(
+        [shutil.which("sh") or "sh", "deploy/install.sh", lock],
+        cwd=tree, env={**os.environ, "VITRINE_BROWSER": "sh", **environment}, check=True, capture_output=True,
+    )  # fmt: skip
+
+
+def test_installing_puts_the_command_beside_the_packages(tmp_path: Path) -> None:
+    install_in(tmp_path, "requirements.lock")
     done = subprocess.run(
         [tmp_path / ".venv" / "bin" / "vitrine", "--help"], capture_output=True, text=True, check=True
     )
     assert "A visual library that you own" in done.stdout
+
+
+@pytest.mark.parametrize(("lock", "wanted"), [("requirements.lock", False), ("requirements-dev.lock", True)])
+def test_developers_get_strace_where_it_can_be_had(tmp_path: Path, lock: str, wanted: bool) -> None:
+    programs, tree = tmp_path / "programs", tmp_path / "tree"
+    programs.mkdir()
+    for name in ("sh", "cksum", "grep", "cmp", "cp", "chmod", "mv", "id", "env", "touch"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    (programs / "sudo").write_text('#!/bin/sh\nshift; exec "$@"\n')
+    (programs / "apt-get").write_text('#!/bin/sh\necho "$@" >>"$RECORD"\n')
+    for name in ("sudo", "apt-get"):
+        (programs / name).chmod(0o755)
+    record = tmp_path / "record"
+    record.touch()
+    install_in(tree, lock, PATH=str(programs), RECORD=str(record))
+    assert ("strace" in record.read_text()) is wanted

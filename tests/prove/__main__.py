@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.prove import attacks, matrix
+from tests.prove import attacks, full_disks, matrix, power_cuts, syscalls
 from tests.prove.memory import flat_memory
 from tests.prove.random_kills import random_kills
 from tests.prove.table import Results
@@ -20,13 +20,15 @@ KILLS = {
     "runs": matrix.kills_of_runs,
     "two": matrix.two_pipelines,
 }
-ATTACKS = {
-    "addresses": attacks.guarded_addresses,
-    "pictures": attacks.hostile_pictures,
+ATTACKS = {"addresses": attacks.guarded_addresses, "pictures": attacks.hostile_pictures}
+CRASHES = {
+    "power": power_cuts.every_state,
+    "syscalls": syscalls.every_call,
+    "disk": full_disks.full_disks,
     "kills": random_kills,
-    "memory": flat_memory,
 }
-PARTS = (*ATTACKS, *KILLS)
+ALONE = {**ATTACKS, **CRASHES, "memory": flat_memory}  # these need no running product
+PARTS = (*ALONE, *KILLS)
 
 
 def main() -> int:
@@ -48,8 +50,8 @@ def main() -> int:
     say(f"SEED={wanted.seed} TRIES={wanted.tries}")
     results = Results()
     parts = wanted.parts or PARTS
-    for part in (part for part in parts if part in ATTACKS):
-        ATTACKS[part](results, wanted.tries, wanted.seed, say)
+    for part in (part for part in parts if part in ALONE):
+        ALONE[part](results, wanted.tries, wanted.seed, say)
     if kills := [part for part in parts if part in KILLS]:
         with matrix.proof(wanted.seed, say, wanted.root, results) as proof:
             for part in kills:

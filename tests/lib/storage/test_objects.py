@@ -1,9 +1,14 @@
 """What lies in the object store is whole, read-only and named by its content."""
 
+import errno
+import fcntl
 import hashlib
+import os
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,3 +86,51 @@ def test_a_missing_object_is_named(objects: ObjectStore) -> None:
 def test_too_little_disk_is_said_in_numbers(objects: ObjectStore) -> None:
     with pytest.raises(InsufficientSpace, match="MB free"):
         objects.require_space(10**18)
+
+
+def test_who_finds_an_object_there_makes_sure_that_it_stays(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever linked it may not have synced the folders yet, and a power cut would take what we say is stored."""
+    digest = objects.put(b"picture")
+    synced, fsync = set[int](), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.add(os.fstat(descriptor).st_ino), fsync(descriptor)))
+    assert objects.put(b"picture") == digest
+    assert synced == {folder.stat().st_ino for folder in objects.path(digest).parents[:2]}
+
+
+def test_garbage_goes_unless_it_was_stored_again(objects: ObjectStore) -> None:
+    digest = an_old_object(objects)
+    objects.put(b"old")
+    assert not objects.delete_untouched(digest, untouched_for_s=60)
+    os.utime(objects.path(digest), (0, 0))
+    assert objects.delete_untouched(digest, untouched_for_s=60)
+    assert not objects.delete_untouched(digest, untouched_for_s=60)
+
+
+def test_who_collects_waits_for_who_stores(objects: ObjectStore) -> None:
+    """The moment between the look at an object's age and its end."""
+    digest = an_old_object(objects)
+    folder = os.open(objects.path(digest).parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_SH)
+    with ThreadPoolExecutor(2) as pool:
+        ends = [
+            pool.submit(objects.delete_untouched, digest, untouched_for_s=60),
+            pool.submit(objects.trash, digest, untouched_for_s=60),
+        ]
+        time.sleep(0.2)
+        os.utime(objects.path(digest))
+        os.close(folder)
+        assert [end.result() for end in ends] == [False, False]
+    assert objects.read(digest) == b"old"
+
+
+def an_old_object(objects: ObjectStore) -> str:
+    digest = objects.put(b"old")
+    os.utime(objects.path(digest), (0, 0))
+    return digest
+
+
+def test_a_full_disk_is_said_as_such(objects: ObjectStore) -> None:
+    with pytest.raises(InsufficientSpace, match="is full"), objects.stage(max_bytes=10):
+        raise OSError(errno.ENOSPC, "No space left on device")
