@@ -17,7 +17,7 @@ from lib.cli.exit_codes import ExitCode
 from lib.cli.homes import HomeOption, library_settings
 from lib.cli.jobs import FollowOption, begin
 from lib.cli.output import JsonOption, counted, note, print_json, show
-from lib.cli.server import UrlOption, connected, require_same_library
+from lib.cli.server import UrlOption, connected, require_no_other_library, require_same_library
 from lib.cli.sources import is_url, name_for, site_from, source_of
 from lib.client import Conflict, Vitrine
 from lib.client.models import Site
@@ -110,6 +110,7 @@ def _add_files(path: Path, name: str | None, home: Path | None, url: str | None,
         raise typer.Exit(ExitCode.FAILED)
     source = name or name_for((path if path.is_dir() else path.parent).name)
     limits = DecodeLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    require_no_other_library(url, home)
     with open_library(settings) as library, Decoder(limits) as decoder, progress() as bar:
         with library.database.session() as session:
             require_same_library(session, url, home)

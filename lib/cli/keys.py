@@ -7,7 +7,7 @@ import typer
 from lib import audit
 from lib.cli.homes import HomeOption, library_settings
 from lib.cli.output import JsonOption, note, print_json, show, table
-from lib.cli.server import require_same_library
+from lib.cli.server import require_no_other_library, require_same_library
 
 app = typer.Typer(no_args_is_help=True)
 ScopeName = Literal["read", "write", "admin"]
@@ -28,6 +28,7 @@ def create(
     from lib.storage.api_keys import Scope, create_key
     from lib.storage.library import open_library
 
+    require_no_other_library(None, home)
     with open_library(library_settings(home)) as library, library.database.session() as session:
         require_same_library(session, None, home)
         secret = create_key(session, name, Scope(scope))

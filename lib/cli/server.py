@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from lib.cli.homes import default_home, read_settings
-from lib.client import Retries, Unreachable, Vitrine, VitrineProblem
+from lib.cli.homes import default_home, has_library, library_settings, read_settings
+from lib.client import Retries, Unreachable, Vitrine, VitrineError
 from lib.errors import ConfigurationError
 from lib.settings import Settings
 
@@ -68,19 +68,40 @@ def require_same_library(session: "Session", url: str | None, home: Path | None)
     """
     from lib.storage.database import database_id
 
-    settings = read_settings(home)
-    if "home" in settings.model_fields_set:
-        return
+    answering = _answering_library(url, home)
+    if answering is not None and answering != database_id(session):
+        raise _another_library(url, home)
+
+
+def require_no_other_library(url: str | None, home: Path | None) -> None:
+    """Refuse to make a library that nobody named while a Vitrine answers, which then keeps another one.
+
+    Raises
+    ------
+    ConfigurationError
+        If so. Not where there is a library: :func:`require_same_library` compares the two.
+    """
+    if not has_library(library_settings(home)) and _answering_library(url, home) is not None:
+        raise _another_library(url, home)
+
+
+def _answering_library(url: str | None, home: Path | None) -> str | None:
+    """Return the id of the library that answers, or None where a home was named, or nobody tells."""
+    if "home" in read_settings(home).model_fields_set:
+        return None
     try:
         with connected(url, retries=ONCE) as vitrine:
-            answering = vitrine.library.describe().id
-    except VitrineProblem:
-        return
-    if answering != database_id(session):
-        raise ConfigurationError(
-            f"the Vitrine at {server_url(url, settings)} keeps another library than {default_home(settings)}: "
-            "say which is meant with --home, or VITRINE_HOME"
-        )
+            return vitrine.library.describe().id
+    except VitrineError:  # nobody there, somebody else, or a key is needed
+        return None
+
+
+def _another_library(url: str | None, home: Path | None) -> ConfigurationError:
+    settings = read_settings(home)
+    return ConfigurationError(
+        f"the Vitrine at {server_url(url, settings)} keeps another library than {default_home(settings)}: "
+        "say which is meant with --home, or VITRINE_HOME"
+    )
 
 
 def answers(url: str | None = None) -> bool:

@@ -212,11 +212,13 @@ class ObjectStore:
 
     def sweep_staging(self, *, older_than_s: float = STALE_STAGING_S) -> int:
         """Remove staging files that a dead process left, and return how many; young ones may be in use."""
-        horizon = time.time() - older_than_s
-        stale = [path for path in self._staging.iterdir() if path.stat().st_mtime < horizon]
-        for path in stale:
-            path.unlink(missing_ok=True)
-        return len(stale)
+        horizon, swept = time.time() - older_than_s, 0
+        for path in list(self._staging.iterdir()):
+            with suppress(FileNotFoundError):  # its owner was done with it at this moment
+                if path.stat().st_mtime < horizon:
+                    path.unlink()
+                    swept += 1
+        return swept
 
     def require_space(self, min_free_bytes: int) -> None:
         """Raise InsufficientSpace when the disk has fewer than ``min_free_bytes`` bytes free."""

@@ -422,8 +422,27 @@ def test_nothing_is_done_to_another_library_than_the_one_that_answers(
         assert "keeps another library" in told.err
         assert "--home" in told.err
     assert vitrine("keys", "list", "--json").json == []
+    monkeypatch.delenv("DATABASE_URL")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert vitrine("add", tmp_path / "sky.png", "--name", "sky").code == 2
+    assert not (tmp_path / "elsewhere" / ".vitrine").exists(), "a library was made only to be refused"
+    monkeypatch.setenv("DATABASE_URL", another_library)
     named = vitrine("add", tmp_path / "sky.png", "--name", "sky", "--home", tmp_path / "named", "--json").json
     assert named["new"] == 1
+
+
+def test_where_nobody_answers_the_default_home_is_meant(
+    vitrine: Command, another_library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sky.png").write_bytes(plain("#101031", (50, 40)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VITRINE_HOME")
+    monkeypatch.setenv("DATABASE_URL", another_library)
+    monkeypatch.setenv("VITRINE_URL", f"http://127.0.0.1:{free_port()}")
+    added = vitrine("add", tmp_path / "sky.png", "--name", "sky", "--json").json
+    assert (added["new"], added["home"]) == (1, str(tmp_path / ".vitrine"))
+    assert vitrine("keys", "create", "reader").code == 0
 
 
 @pytest.fixture
