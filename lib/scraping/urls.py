@@ -45,8 +45,8 @@ def canonical_url(url: str, base: str | None = None) -> str:
     >>> canonical_url("../full/1.jpg", base="https://example.com/gallery/page/")
     'https://example.com/gallery/full/1.jpg'
     """
-    joined = urljoin(base, url.strip()) if base else url.strip()
-    parts = urlsplit(safe_url_string(_with_slashes(joined)))
+    slashed = _with_slashes(url.strip())
+    parts = urlsplit(safe_url_string(urljoin(base, slashed) if base else slashed))
     scheme = parts.scheme.lower()
     if scheme not in DEFAULT_PORTS:
         raise ValueError(f"not an http or https URL: {url!r}")

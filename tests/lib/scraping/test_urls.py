@@ -89,6 +89,11 @@ def test_canonicalizing_twice_changes_nothing(path, query):
     assert canonical_url(once) == once
 
 
+@pytest.mark.parametrize("link", ["\\\\example.com\\a", "http:\\\\example.com\\a", "//example.com/b\\..\\a"])
+def test_a_link_with_backslashes_leads_where_a_browser_goes(link):
+    assert canonical_url(link, base="http://other.example/page/") == "http://example.com/a"
+
+
 @given(HARD, HARD)
 def test_relative_links_end_on_the_web_or_are_refused(base_path, link):
     try:
