@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.prove import attacks, matrix
+from tests.prove import attacks, matrix, unreachable
 from tests.prove.table import Results
 
 KILLS = {
@@ -18,7 +18,11 @@ KILLS = {
     "runs": matrix.kills_of_runs,
     "two": matrix.two_pipelines,
 }
-ATTACKS = {"addresses": attacks.guarded_addresses, "pictures": attacks.hostile_pictures}
+ATTACKS = {
+    "addresses": attacks.guarded_addresses,
+    "reach": unreachable.prove,
+    "pictures": attacks.hostile_pictures,
+}
 PARTS = (*ATTACKS, *KILLS)
 
 

@@ -19,7 +19,8 @@ from lib.scraping.chromium import Chromium
 from lib.scraping.download import Fetcher
 from lib.scraping.programs import find_browser
 from lib.scraping.site import Site
-from tests.lib.scraping.local_site import AGENT, Canary, Handler, LocalSite, answer, canary, redirect, serving
+from tests.lib.scraping.local_site import AGENT, Handler, LocalSite, answer, redirect, serving
+from tests.prove.canary import Canary, canary
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,8 @@ from aiohttp import web
 from lib.errors import FetchFailed, FetchRefused
 from lib.scraping.addresses import AddressGuard
 from lib.scraping.download import Fetcher, Response, Validators
-from tests.lib.scraping.local_site import AGENT, Handler, LocalSite, answer, canary, redirect, serving
+from tests.lib.scraping.local_site import AGENT, Handler, LocalSite, answer, redirect, serving
+from tests.prove.canary import canary
 
 T = TypeVar("T")
 Scenario = Callable[[LocalSite, Fetcher], Awaitable[T]]
