@@ -32,8 +32,8 @@ prove: install-dev ## all that is proven by trying (hours); TRIES= how often, SE
 prove-pipeline: ## kill everything at random moments
 	@$(MAKE) prove PARTS="$(or $(PARTS),alone together tree runs two)"
 
-prove-attacks: ## hostile pictures, addresses, every way to them
-	@$(MAKE) prove PARTS="$(or $(PARTS),addresses reach pictures)"
+prove-attacks: ## hostile pictures, addresses and every way to them, broken servers, a browser that is killed
+	@$(MAKE) prove PARTS="$(or $(PARTS),addresses reach network browser pictures)"
 
 check: install-dev
 	$(PYTHON) -m ruff format --check .

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.prove import attacks, matrix, unreachable
+from tests.prove import attacks, browser_crashes, matrix, network_faults, unreachable
 from tests.prove.table import Results
 
 KILLS = {
@@ -21,6 +21,8 @@ KILLS = {
 ATTACKS = {
     "addresses": attacks.guarded_addresses,
     "reach": unreachable.prove,
+    "network": network_faults.prove,
+    "browser": browser_crashes.prove,
     "pictures": attacks.hostile_pictures,
 }
 PARTS = (*ATTACKS, *KILLS)
