@@ -32,8 +32,8 @@ prove: install-dev ## all that is proven by trying (hours); TRIES= how often, SE
 prove-pipeline: ## kill everything at random moments
 	@$(MAKE) prove PARTS="$(or $(PARTS),alone together tree runs two)"
 
-prove-attacks: ## hostile pictures, addresses
-	@$(MAKE) prove PARTS="$(or $(PARTS),addresses pictures)"
+prove-attacks: ## hostile pictures, addresses and every way to them, broken servers, a browser that is killed
+	@$(MAKE) prove PARTS="$(or $(PARTS),addresses reach network browser pictures)"
 
 prove-crashes: ## power cuts, a failure or a kill at every system call of the object store, full disks, random kills (Linux, strace)
 	@$(MAKE) prove PARTS="$(or $(PARTS),power syscalls disk kills)"

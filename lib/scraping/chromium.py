@@ -6,9 +6,11 @@ of a page, reaches a socket. What its pages ask for is answered by whoever opens
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import structlog
@@ -107,13 +109,15 @@ class Chromium:
         if is_root:
             log.warning("the browser runs without its sandbox, which root cannot use")
         async with AsyncExitStack() as stack:
+            # Chromium's own, which it leaves behind when it is killed. Short: the path of a socket ends in it.
+            folder = stack.enter_context(TemporaryDirectory(prefix="vitrine-", ignore_cleanup_errors=True))
             playwright = await stack.enter_async_context(async_playwright())
-            browser = await self._launch(playwright, with_sandbox=not is_root)
+            browser = await self._launch(playwright, Path(folder), with_sandbox=not is_root)
             stack.push_async_callback(browser.close)
             self._stack = stack.pop_all()
         return browser
 
-    async def _launch(self, playwright: "Playwright", *, with_sandbox: bool) -> "Browser":
+    async def _launch(self, playwright: "Playwright", folder: Path, *, with_sandbox: bool) -> "Browser":
         from playwright.async_api import Error
 
         starts_left = STARTS
@@ -121,7 +125,11 @@ class Chromium:
             starts_left -= 1
             try:
                 return await playwright.chromium.launch(
-                    executable_path=self._program, args=FLAGS, chromium_sandbox=with_sandbox
+                    executable_path=self._program,
+                    args=FLAGS,
+                    chromium_sandbox=with_sandbox,
+                    # On macOS temporary folders are too deep for one more: sockets have short paths.
+                    env={**os.environ, "TMPDIR": str(folder)} if sys.platform == "linux" else None,
                 )
             except Error as error:
                 if starts_left and KILLED in error.message:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import PurePath, PurePosixPath
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
@@ -20,6 +21,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 TRACKING = re.compile(
     r"utm_\w+|gclid|gclsrc|dclid|gbraid|wbraid|fbclid|msclkid|yclid|ysclid|igshid|mc_[ce]id|_ga|_gl|_openstat", re.I
 )
+FORBIDDEN_IN_HOSTS = frozenset(map(chr, (*range(0x21), 0x7F))) | frozenset("#%/:<>?@[\\]^`{|}\"'")
+NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 FILE_NAME_BYTES = 120
 THIS_MACHINE = "localhost"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -28,9 +31,9 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 def canonical_url(url: str, base: str | None = None) -> str:
     """Return the one spelling under which ``url`` is kept and asked for.
 
-    Host in lower case and punycode, no default port, no user name or password, dot segments resolved, escapes in
-    upper case and none where none is needed (RFC 3986, 6.2.2), no fragment, no tracking parameters. The order of
-    the other parameters stays: image hosts sign it. Idempotent.
+    Host in lower case and punycode, or an address in its usual spelling; no default port, no user name or password,
+    dot segments resolved, escapes in upper case and none where none is needed (RFC 3986, 6.2.2), no fragment, no
+    tracking parameters. The order of the other parameters stays: image hosts sign it. Idempotent.
 
     Raises
     ------
@@ -42,8 +45,8 @@ def canonical_url(url: str, base: str | None = None) -> str:
     >>> canonical_url("../full/1.jpg", base="https://example.com/gallery/page/")
     'https://example.com/gallery/full/1.jpg'
     """
-    joined = urljoin(base, url.strip()) if base else url.strip()
-    parts = urlsplit(safe_url_string(_with_slashes(joined)))
+    slashed = _with_slashes(url.strip())
+    parts = urlsplit(safe_url_string(urljoin(base, slashed) if base else slashed))
     scheme = parts.scheme.lower()
     if scheme not in DEFAULT_PORTS:
         raise ValueError(f"not an http or https URL: {url!r}")
@@ -77,11 +80,45 @@ def _with_slashes(url: str) -> str:
 
 
 def _authority(host: str | None, port: int | None, scheme: str) -> str:
-    host = (host or "").rstrip(".").lower()
-    if not host or any(mark in host for mark in " \t%<>^`{|}\"'"):
-        raise ValueError(f"no usable host name: {host!r}")
-    literal = f"[{host}]" if ":" in host else host.encode("idna").decode() if not host.isascii() else host
+    literal = _host(host or "")
     return literal if port in (None, DEFAULT_PORTS[scheme]) else f"{literal}:{port}"
+
+
+def _host(host: str) -> str:
+    """Return the host as a browser reads it (WHATWG URL, 3.5): escapes undone, punycode, each address in one spelling.
+
+    Raises ValueError for what can be the name of no host.
+    """
+    if ":" in host:
+        return f"[{_without_zone(host)}]"
+    name = unicodedata.normalize("NFKC", unquote(host)).rstrip(".").lower()
+    if not name or any(mark in name for mark in FORBIDDEN_IN_HOSTS):
+        raise ValueError(f"no usable host name: {host!r}")
+    name = name.encode("idna").decode().rstrip(".")  # of ASCII too: labels that are too long must not reach a resolver
+    return _ipv4(name) if NUMBER.fullmatch(name.rpartition(".")[2]) else name
+
+
+def _without_zone(host: str) -> str:
+    address = IPv6Address(unquote(host))
+    if address.scope_id is not None:  # means something on one machine only
+        raise ValueError(f"no usable host name: {host!r}")
+    return str(address)
+
+
+def _ipv4(host: str) -> str:
+    """Return the dotted spelling of an address of one to four decimal, octal or hexadecimal parts."""
+    *bytes_, rest = [_number(part) for part in host.split(".")]
+    if len(bytes_) > 3 or any(byte > 0xFF for byte in bytes_) or rest >= 256 ** (4 - len(bytes_)):
+        raise ValueError(f"not an address: {host!r}")
+    return str(IPv4Address(rest + sum(byte << 8 * (3 - place) for place, byte in enumerate(bytes_))))
+
+
+def _number(digits: str) -> int:
+    if not NUMBER.fullmatch(digits):
+        raise ValueError(f"not a number: {digits!r}")
+    if digits.startswith("0x"):
+        return int(digits[2:] or "0", 16)
+    return int(digits, 8 if digits.startswith("0") else 10)
 
 
 def _normal_escapes(text: str) -> str:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.prove import attacks, full_disks, matrix, power_cuts, syscalls
+from tests.prove import (
+    attacks,
+    browser_crashes,
+    full_disks,
+    matrix,
+    network_faults,
+    power_cuts,
+    syscalls,
+    unreachable,
+)
 from tests.prove.memory import flat_memory
 from tests.prove.random_kills import random_kills
 from tests.prove.table import Results
@@ -20,7 +29,13 @@ KILLS = {
     "runs": matrix.kills_of_runs,
     "two": matrix.two_pipelines,
 }
-ATTACKS = {"addresses": attacks.guarded_addresses, "pictures": attacks.hostile_pictures}
+ATTACKS = {
+    "addresses": attacks.guarded_addresses,
+    "reach": unreachable.prove,
+    "network": network_faults.prove,
+    "browser": browser_crashes.prove,
+    "pictures": attacks.hostile_pictures,
+}
 CRASHES = {
     "power": power_cuts.every_state,
     "syscalls": syscalls.every_call,

@@ -70,17 +70,18 @@ def disagrees(address: Address, blocks: Sequence[Block]) -> bool:
     """Return whether we would connect to what is not reachable, or refuse what is, beyond what is meant to be."""
     public = is_public(address)
     if by_registry(address, blocks):
-        return not public and not _is_stricter(address)
+        return not public and not is_stricter(address)
     return public
 
 
-def _is_stricter(address: Address) -> bool:
+def is_stricter(address: Address) -> bool:
+    """Return whether we refuse a globally reachable address on purpose."""
     if isinstance(address, IPv6Address):
         if int(address) >> 32 & 0xFFFFFFFF in ISATAP_MARKS:
             return True
         embedded = address.ipv4_mapped or (ip_address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None)
         if embedded is not None:
-            return _is_stricter(embedded)
+            return is_stricter(embedded)
     return any(address in network for network in STRICTER if network.version == address.version)
 
 

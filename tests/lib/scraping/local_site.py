@@ -1,6 +1,5 @@
-"""A web server on loopback for one test, and a listener that nothing should reach."""
+"""A web server on loopback for one test."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -56,28 +55,6 @@ async def serving(pages: Mapping[str, str | Handler]) -> AsyncIterator[LocalSite
         yield site
     finally:
         await runner.cleanup()
-
-
-@dataclass
-class Canary:
-    """A listener on loopback that counts who connects."""
-
-    port: int = 0
-    connections: int = 0
-
-
-@asynccontextmanager
-async def canary() -> AsyncIterator[Canary]:
-    bird = Canary()
-
-    async def count(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        bird.connections += 1
-        writer.close()
-
-    server = await asyncio.start_server(count, "127.0.0.1", 0)
-    async with server:
-        bird.port = server.sockets[0].getsockname()[1]
-        yield bird
 
 
 def answer(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from lib.scraping.chromium import Chromium
 from lib.scraping.download import Fetcher
 from lib.scraping.programs import find_browser
 from lib.scraping.site import Site
-from tests.lib.scraping.local_site import AGENT, Canary, Handler, LocalSite, answer, canary, redirect, serving
+from tests.lib.scraping.local_site import AGENT, Handler, LocalSite, answer, redirect, serving
+from tests.prove.canary import Canary, canary
 
 pytestmark = pytest.mark.browser
 
@@ -375,6 +377,22 @@ def test_a_page_that_hung_is_rendered_by_another_browser(stage, monkeypatch):
     with pytest.raises(FetchFailed, match="page_hung"):
         stage.visit("/hanging")
     assert stage.images("/rooms/one/") == ["/rooms/one/relative.jpg"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the browser's processes in /proc")
+def test_a_browser_that_was_killed_leaves_no_folder_behind(monkeypatch):
+    async def run() -> None:
+        chromium = Chromium(find_browser(), AGENT)
+        async with chromium.page(lambda route: route.abort()):
+            for process in browser_processes():
+                os.kill(process, signal.SIGKILL)
+        await chromium.stop()
+
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        asyncio.run(run())
+        assert list(Path(folder).iterdir()) == []
 
 
 async def visit_with_deaths(stage, deaths, *, scroll_limit):

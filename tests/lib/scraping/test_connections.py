@@ -8,7 +8,7 @@ import pytest
 from lib.errors import FetchRefused
 from lib.scraping.addresses import AddressGuard
 from lib.scraping.connections import GuardedResolver, guarded_connector
-from tests.lib.scraping.local_site import canary
+from tests.prove.canary import canary
 
 
 @pytest.mark.parametrize("name", ["localhost", "gallery.localhost", "LOCALHOST.", "0x7f.1"])

@@ -38,13 +38,42 @@ HARD = st.text(alphabet=st.sampled_from("ab%2eE4/.\\?#&=+ ;:@~é漢\t\"'<[]_-"),
         ("http://good.example\\@evil.example/", "http://good.example/@evil.example/"),
         ("http://[::1]:8080/", "http://[::1]:8080/"),
         ("  http://example.com/a b\n", "http://example.com/a%20b"),
+        ("http://ex%61mple.com/", "http://example.com/"),
+        ("http://ｅｘａｍｐｌｅ。com。/", "http://example.com/"),
+        ("http://16843009/", "http://1.1.1.1/"),
+        ("http://0X1.0x10101/", "http://1.1.1.1/"),
+        ("http://001.1.01.1./", "http://1.1.1.1/"),
+        ("http://1.257/", "http://1.0.1.1/"),
+        ("http://１。%31.①.1/", "http://1.1.1.1/"),
+        ("http://[2606:4700:0:0:0:0:0:1]/", "http://[2606:4700::1]/"),
     ],
 )
 def test_a_url_has_one_spelling(url, expected):
     assert canonical_url(url) == expected
 
 
-@pytest.mark.parametrize("url", ["", "/a", "data:image/gif;base64,AA", "ftp://example.com/", "http://", "http://[bad/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "/a",
+        "data:image/gif;base64,AA",
+        "ftp://example.com/",
+        "http://",
+        "http://[bad/",
+        "http://[fe80::1%25eth0]/",
+        "http://256.1.1.1/",
+        "http://4294967296/",
+        "http://1.1.1.1.1/",
+        "http://08.1/",
+        "http://1_0.1/",
+        "http://a.1/",
+        "http://a%2fb.example/",
+        "http://a%00.example/",
+        "http://" + "a" * 64 + ".example/",  # no label is that long (RFC 1035, 2.3.4)
+        "http://﹒example/",  # a full stop, once it is read as IDNA does
+    ],
+)
 def test_what_is_no_web_address_is_refused(url):
     with pytest.raises(ValueError):  # noqa: PT011  # urllib's own messages differ by case and version
         canonical_url(url)
@@ -58,6 +87,11 @@ def test_canonicalizing_twice_changes_nothing(path, query):
     except ValueError:
         return
     assert canonical_url(once) == once
+
+
+@pytest.mark.parametrize("link", ["\\\\example.com\\a", "http:\\\\example.com\\a", "//example.com/b\\..\\a"])
+def test_a_link_with_backslashes_leads_where_a_browser_goes(link):
+    assert canonical_url(link, base="http://other.example/page/") == "http://example.com/a"
 
 
 @given(HARD, HARD)
