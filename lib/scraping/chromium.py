@@ -6,13 +6,15 @@ of a page, reaches a socket. What its pages ask for is answered by whoever opens
 
 import asyncio
 import os
+import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import psutil
 import structlog
 
 from lib.errors import ConfigurationError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 PAGES_PER_BROWSER = 50  # a browser that lives longer grows
 CLOSE_LIMIT_S = 5.0
 STARTS = 3
+PROFILE_FLAG = "--user-data-dir="
 KILLED = "signal=SIGKILL"  # in Playwright's log of a launch that failed
 VIEWPORT = {"width": 1280, "height": 1600}
 DEAD_PROXY = "http://127.0.0.1:9"
@@ -111,8 +114,11 @@ class Chromium:
         async with AsyncExitStack() as stack:
             # Chromium's own, which it leaves behind when it is killed. Short: the path of a socket ends in it.
             folder = stack.enter_context(TemporaryDirectory(prefix="vitrine-", ignore_cleanup_errors=True))
+            profiles: list[Path] = []
+            stack.callback(_remove, profiles)  # the driver does so itself, unless the browser was slow to die
             playwright = await stack.enter_async_context(async_playwright())
             browser = await self._launch(playwright, Path(folder), with_sandbox=not is_root)
+            profiles += await asyncio.to_thread(_profiles_of_browsers_in, folder)
             stack.push_async_callback(browser.close)
             self._stack = stack.pop_all()
         return browser
@@ -147,6 +153,22 @@ class Chromium:
             with suppress(Error, TimeoutError):
                 async with asyncio.timeout(CLOSE_LIMIT_S):
                     await stack.aclose()
+
+
+def _profiles_of_browsers_in(folder: str) -> list[Path]:
+    """Return the profiles of our browsers whose temporary folder this is, as their command lines name them."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # gone meanwhile, or somebody else's
+            if process.environ().get("TMPDIR") == folder:
+                words = [word for word in process.cmdline() if word.startswith(PROFILE_FLAG)]
+                found += [Path(word.removeprefix(PROFILE_FLAG)) for word in words]
+    return list(dict.fromkeys(found))
+
+
+def _remove(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _close(context: "BrowserContext") -> None:
