@@ -6,15 +6,13 @@ of a page, reaches a socket. What its pages ask for is answered by whoever opens
 
 import asyncio
 import os
-import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import psutil
 import structlog
 
 from lib.errors import ConfigurationError
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 PAGES_PER_BROWSER = 50  # a browser that lives longer grows
 CLOSE_LIMIT_S = 5.0
 STARTS = 3
-PROFILE_FLAG = "--user-data-dir="
 KILLED = "signal=SIGKILL"  # in Playwright's log of a launch that failed
 VIEWPORT = {"width": 1280, "height": 1600}
 DEAD_PROXY = "http://127.0.0.1:9"
@@ -112,18 +109,16 @@ class Chromium:
         if is_root:
             log.warning("the browser runs without its sandbox, which root cannot use")
         async with AsyncExitStack() as stack:
-            # Chromium's own, which it leaves behind when it is killed. Short: the path of a socket ends in it.
+            # What the browser and its driver leave behind when they are killed, or slow to die.
             folder = stack.enter_context(TemporaryDirectory(prefix="vitrine-", ignore_cleanup_errors=True))
-            profiles: list[Path] = []
-            stack.callback(_remove, profiles)  # the driver does so itself, unless the browser was slow to die
-            playwright = await stack.enter_async_context(async_playwright())
-            browser = await self._launch(playwright, Path(folder), with_sandbox=not is_root)
-            profiles += await asyncio.to_thread(_profiles_of_browsers_in, folder)
+            with _children_use(folder):
+                playwright = await stack.enter_async_context(async_playwright())
+            browser = await self._launch(playwright, with_sandbox=not is_root)
             stack.push_async_callback(browser.close)
             self._stack = stack.pop_all()
         return browser
 
-    async def _launch(self, playwright: "Playwright", folder: Path, *, with_sandbox: bool) -> "Browser":
+    async def _launch(self, playwright: "Playwright", *, with_sandbox: bool) -> "Browser":
         from playwright.async_api import Error
 
         starts_left = STARTS
@@ -134,8 +129,6 @@ class Chromium:
                     executable_path=self._program,
                     args=FLAGS,
                     chromium_sandbox=with_sandbox,
-                    # On macOS temporary folders are too deep for one more: sockets have short paths.
-                    env={**os.environ, "TMPDIR": str(folder)} if sys.platform == "linux" else None,
                 )
             except Error as error:
                 if starts_left and KILLED in error.message:
@@ -155,20 +148,24 @@ class Chromium:
                     await stack.aclose()
 
 
-def _profiles_of_browsers_in(folder: str) -> list[Path]:
-    """Return the profiles of our browsers whose temporary folder this is, as their command lines name them."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # gone meanwhile, or somebody else's
-            if process.environ().get("TMPDIR") == folder:
-                words = [word for word in process.cmdline() if word.startswith(PROFILE_FLAG)]
-                found += [Path(word.removeprefix(PROFILE_FLAG)) for word in words]
-    return list(dict.fromkeys(found))
+@contextmanager
+def _children_use(folder: str) -> Iterator[None]:
+    """Have the processes that start now keep their temporary files in ``folder``: so alone the driver can be told.
 
-
-def _remove(folders: Sequence[Path]) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    On Linux only: on macOS temporary folders are too deep for one more, since sockets have short paths.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 async def _close(context: "BrowserContext") -> None:
