@@ -127,6 +127,8 @@ def lift(
         session.commit()
     audit.record(library.settings.home_path, audit.COMMAND_LINE, "takedowns lift", entry=takedown_id, shown=images)
     show(f"{takedown_id} is off the list: {counted(images, 'image')} shown again")
+    if not images:
+        note("Another entry may name the same image: with a picture's address its file is listed.")
 
 
 def _one_line(reason: str | None) -> str:
