@@ -26,7 +26,7 @@ PRIVATE_TAGS = {
     *(ExifTags.Base.LensSerialNumber, ExifTags.Base.CameraOwnerName, ExifTags.Base.ImageUniqueID),
     *(ExifTags.Base.OffsetTimeOriginal, ExifTags.Base.UserComment, ExifTags.Base.FocalLength),
 }
-LONGEST_S = 3.0  # for any bytes; an honest file takes some milliseconds
+LONGEST_S = 6.0  # of processor time, for any bytes; an honest file takes some milliseconds
 
 
 def cleaned(data: bytes, format_: str) -> bytes:
@@ -169,9 +169,9 @@ def mutants(draw: st.DrawFn) -> tuple[str, bytes]:
 @given(mutants())
 def test_no_mutant_is_an_error_or_takes_long(mutant: tuple[str, bytes]) -> None:
     format_, data = mutant
-    started = time.perf_counter()
+    started = time.process_time()
     patches = removal(io.BytesIO(data), format_)
-    assert time.perf_counter() - started < LONGEST_S
+    assert time.process_time() - started < LONGEST_S
     position = 0
     for patch in patches:
         assert patch.offset >= position
@@ -185,7 +185,7 @@ def many_chunks() -> bytes:
 
 
 def many_bombs() -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + samples.png_chunk(b"zTXt", b"Comment\0\0" + samples.packed_zeros(8 << 20)) * 500
+    return b"\x89PNG\r\n\x1a\n" + samples.png_chunk(b"zTXt", b"Comment\0\0" + samples.packed_zeros(2 << 20)) * 10_000
 
 
 def many_restarts() -> bytes:

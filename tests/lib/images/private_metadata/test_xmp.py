@@ -53,7 +53,7 @@ def test_what_is_not_allowed_is_gone_wherever_it_is(private: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        packet(">&lol;", before='<!DOCTYPE a [<!ENTITY lol "Geheimstadt">]>'),
+        packet("><dc:rights>&lol;</dc:rights>", before='<!DOCTYPE a [<!ENTITY lol "Geheimstadt">]>'),
         packet("><dc:rights>Geheimstadt</dc:title>"),
         b"Geheimstadt",
         b"<a>Geheimstadt</a>",
