@@ -144,6 +144,8 @@ class ImageSummary(BaseModel):
     """Stable, and what the legacy requests take."""
 
     sha256: str
+    """Of the original; where it tells a place or a device, `file` serves other bytes."""
+
     format: str
     byte_count: int
     width_px: int
@@ -666,6 +668,8 @@ class ImageDetail(BaseModel):
     """Stable, and what the legacy requests take."""
 
     sha256: str
+    """Of the original; where it tells a place or a device, `file` serves other bytes."""
+
     format: str
     byte_count: int
     width_px: int

@@ -26,7 +26,7 @@ from query_api.negotiation import preferred
 from query_api.schemas.images import CutoutInfo, CutoutRecord, ImageLinks
 from query_api.schemas.requests import OnePath
 from query_api.service import Service
-from query_api.stored_files import FILE_HEADERS, has_it_already, stored_file
+from query_api.stored_files import FILE_HEADERS, has_it_already, scraped_file
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 MEDIA_TYPES = {
@@ -46,10 +46,20 @@ TRANSPARENT_PICTURES: dict[int | str, dict[str, Any]] = {200: {"content": {"imag
 
 @router.get("/{image_id}/file", response_class=FileResponse)
 def original_file(image_id: ImageId, request: Request, service: ServiceDep, session: SessionDep) -> Response:
-    """Return the bytes that were scraped, unchanged."""
+    """Return the file that was scraped, without what tells where it was taken, and with which device.
+
+    Pixels, length, orientation, colour profile, titles, dates, authors and rights are those of the original.
+    """
     image = image_by_id(session, image_id)
-    media_type = MEDIA_TYPES[image.format]
-    return stored_file(request, service.objects, image.sha256, media_type=media_type, name=image.img_name)
+    session.close()
+    return scraped_file(
+        request,
+        service.objects,
+        image.sha256,
+        format_=image.format,
+        media_type=MEDIA_TYPES[image.format],
+        name=image.img_name,
+    )
 
 
 @router.get("/{image_id}/thumbnail", response_class=Response)

@@ -30,7 +30,7 @@ class ImageSummary(BaseModel):
     id: int
     img_name: str
     img_path: str = Field(description="Stable, and what the legacy requests take.")
-    sha256: str
+    sha256: str = Field(description="Of the original; where it tells a place or a device, `file` serves other bytes.")
     format: str
     byte_count: int
     width_px: int = Field(description="As viewed.")

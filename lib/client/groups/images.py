@@ -64,7 +64,7 @@ class Images(Group[AnyConnection]):
 
     @file_operation("images_original_file")
     def original_file(self, image_id: int) -> Request[bytes]:
-        """Return the file that was scraped, unchanged."""
+        """Return the file that was scraped, without what tells where it was taken, and with which device."""
         return Request("GET", f"/v1/images/{image_id}/file", bytes, headers=ANY_FILE)
 
     @file_operation("images_thumbnail")
