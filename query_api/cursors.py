@@ -10,7 +10,7 @@ import json
 from lib.errors import VitrineError
 
 MAX_CURSOR = 200
-MAX_ID = 2**63 - 1
+MAX_ID = 2**53 - 1  # what every reader of JSON can tell from its neighbours (RFC 8259, 6)
 
 
 class InvalidCursor(VitrineError):
