@@ -5,6 +5,7 @@ from threadpoolctl import threadpool_limits
 
 from lib import logs
 from lib.settings import Settings
+from query_api.allocator import share_arenas
 from query_api.app import create_app
 
 GRACE_S = 5  # a client that waits for a run for hours must not keep the server from stopping
@@ -12,6 +13,7 @@ GRACE_S = 5  # a client that waits for a run for hours must not keep the server 
 
 def main() -> None:
     """Serve."""
+    share_arenas()
     # Requests are worked on side by side. Unasked, OpenBLAS takes a thread a core for each product, however small, and
     # these spin for tens of milliseconds after it.
     threadpool_limits(1, user_api="blas")
