@@ -14,8 +14,8 @@ print(json.dumps(create_app(Settings()).openapi()))
 endef
 export DESCRIBE
 
-.PHONY: demo up test prove prove-pipeline prove-attacks prove-crashes prove-memory check prove-api lint-api install install-dev bench screenshots client \
-	notebook lock sbom audit clean
+.PHONY: demo up test prove prove-pipeline prove-attacks prove-crashes prove-memory check prove-api lint-api install \
+	install-dev bench screenshots client notebook lock sbom audit clean
 
 demo: install ## scrape the demo site, derive everything, ask one query of each kind
 	@$(PYTHON) -m lib.cli demo --profile $(PROFILE)

@@ -48,7 +48,7 @@ def add(
     from lib.storage.takedowns import Target
 
     wanted = [parse_target(text) for text in targets or ()]
-    wanted += read_targets(file.read_text().splitlines()) if file else []
+    wanted += read_targets(file.read_text(encoding="utf-8").splitlines()) if file else []
     with open_library(existing_library(home)) as library:
         with library.database.session() as session:
             require_same_library(session, None, home)

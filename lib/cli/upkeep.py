@@ -171,7 +171,7 @@ def restore(
     from lib.storage.library import open_library
 
     settings = read_settings(home)
-    targets = read_targets(takedowns.read_text().splitlines()) if takedowns else []
+    targets = read_targets(takedowns.read_text(encoding="utf-8").splitlines()) if takedowns else []
     with counting("copying") as tell:
         made = backups.restore(settings, source, on_file=tell)
     if targets:

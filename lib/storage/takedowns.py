@@ -231,20 +231,22 @@ def _named_by(targets: Sequence[Target]) -> sa.ColumnElement[bool]:
     for target in targets:
         by_kind[target.kind].append(target.value)
 
-    def names(url: Any) -> sa.ColumnElement[bool]:
-        host = sa.func.substring(url, HOST_IN_URL)
-        themselves = [f"[{value}]" if ":" in value else value for value in by_kind["host"]]
-        below = [host.endswith(f".{value}", autoescape=True) for value in by_kind["host"]]
-        return sa.or_(url.in_(by_kind["url"]), host.in_(themselves), *below)
-
     url, sighting, page = aliased(ImageUrl), aliased(Sighting), aliased(Page)
     its_urls = sa.select(url.id).where(url.image_id == Image.id)
     its_pages = its_urls.join(sighting, sighting.image_url_id == url.id).join(page, page.id == sighting.page_id)
     return sa.or_(
         Image.sha256.in_(by_kind["sha256"]),
-        its_urls.where(names(url.url)).exists(),
-        its_pages.where(names(page.url)).exists(),
+        its_urls.where(_is_at(url.url, by_kind["url"], by_kind["host"])).exists(),
+        its_pages.where(_is_at(page.url, by_kind["url"], by_kind["host"])).exists(),
     )
+
+
+def _is_at(url: Any, urls: Sequence[str], hosts: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Say that a column holds one of these URLs, or one at these hosts or below."""
+    host = sa.func.substring(url, HOST_IN_URL)
+    themselves = [f"[{name}]" if ":" in name else name for name in hosts]
+    below = [host.endswith(f".{name}", autoescape=True) for name in hosts]
+    return sa.or_(url.in_(urls), host.in_(themselves), *below)
 
 
 def _images_of(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Shown]:

@@ -25,8 +25,8 @@ from lib.scraping.programs import find_browser
 from lib.scraping.robots import RobotsRules
 from lib.scraping.site import Site
 from lib.storage.objects import ObjectStore
+from tests.lib.scraping.crawl_memory import Memory
 from tests.lib.scraping.local_site import Handler, LocalSite, answer, serving
-from tests.prove.crawl_memory import Memory
 from tests.prove.hostile_images import ordinary
 from tests.prove.table import Results
 

@@ -159,12 +159,16 @@ class Trial:
 def _database() -> Iterator[tuple[Database, DatabaseUrls]]:
     home = Path(tempfile.mkdtemp(prefix="vitrine-prove-"))
     home.chmod(0o755)  # the database server's own user passes through
-    with database_urls(_settings(home)) as urls:
-        prepare(urls.library)
-        database = Database(urls.library)
-        yield database, urls
-        database.dispose()
-    shutil.rmtree(home)
+    try:
+        with database_urls(_settings(home)) as urls:
+            prepare(urls.library)
+            database = Database(urls.library)
+            try:
+                yield database, urls
+            finally:
+                database.dispose()
+    finally:
+        shutil.rmtree(home)
 
 
 def _settings(home: Path) -> Settings:

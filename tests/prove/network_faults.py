@@ -28,8 +28,8 @@ from lib.scraping.programs import find_browser
 from lib.scraping.robots import RobotsRules
 from lib.scraping.site import Site
 from lib.storage.objects import ObjectStore
+from tests.lib.scraping.crawl_memory import Memory
 from tests.lib.scraping.local_site import AGENT, Handler, answer, serving
-from tests.prove.crawl_memory import Memory
 from tests.prove.fault_proxy import FAULTS, HARMLESS, FaultProxy, fault_proxy
 from tests.prove.hostile_images import ordinary
 from tests.prove.table import Results

@@ -219,6 +219,7 @@ def _parsed(packet: bytes) -> tuple[_Node, bool]:
     count = itertools.count()
 
     def start(name: str, attributes: dict[str, str]) -> None:
+        """Add an element to the innermost open one; raise _Unreadable for one too many, or too deep."""
         if len(path) > _DEEPEST or next(count) > _MOST_ELEMENTS:
             raise _Unreadable
         node = _Node(_split(name), {_split(key): value for key, value in attributes.items()})

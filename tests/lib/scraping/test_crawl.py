@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,34 +10,12 @@ from PIL import Image as PillowImage
 from lib.errors import FetchRefused
 from lib.images.decoding import Decoder
 from lib.scraping.browser import PageBrowser
-from lib.scraping.crawl import Crawler, DueImage, Found, ImageFound, KnownPage, PageDone, PageFound, PageMissed
-from lib.scraping.download import Validators
+from lib.scraping.crawl import Crawler, Found, ImageFound, PageDone, PageFound, PageMissed
 from lib.scraping.robots import RobotsRules
 from lib.scraping.site import Site
 from lib.storage.objects import ObjectStore
+from tests.lib.scraping.crawl_memory import Memory
 from tests.lib.scraping.local_site import answer, serving
-
-
-class OneVisit:
-    """A memory that knows nothing and queues one page, at a depth."""
-
-    def __init__(self, url: str, depth: int) -> None:
-        self._queue = [(url, depth)]
-
-    def next_page(self) -> tuple[str, int] | None:
-        return self._queue.pop() if self._queue else None
-
-    def known_page(self, _url: str) -> KnownPage | None:
-        return None
-
-    def due_images(self, urls: Sequence[str]) -> list[DueImage]:
-        return [DueImage(url, Validators()) for url in urls]
-
-    def pages_visited(self) -> int:
-        return 0
-
-    def images_known(self) -> int:
-        return 0
 
 
 def crawl(objects: ObjectStore, decoder: Decoder, *, depth: int) -> list[Found]:
@@ -54,7 +31,8 @@ def crawl(objects: ObjectStore, decoder: Decoder, *, depth: int) -> list[Found]:
             async with PageBrowser(fetcher, Path("/nowhere/chromium"), robots) as browser:
                 crawler = Crawler(fetcher, browser, robots, partial(objects.stage, 10**6), decoder.decode, 10**6)
                 return [
-                    found async for found in crawler.crawl(Site(name="one", start_urls=(url,)), OneVisit(url, depth))
+                    found
+                    async for found in crawler.crawl(Site(name="one", start_urls=(url,)), Memory([url], depth=depth))
                 ]
 
     return asyncio.run(run())

@@ -7,10 +7,10 @@ from lib.scraping.download import Validators
 
 
 class Memory:
-    """A memory of these pages, none of which was ever visited, or of one that is known."""
+    """A memory of these pages, all at one depth; none of them was ever visited, or one is known."""
 
-    def __init__(self, urls: Sequence[str], known: KnownPage | None = None) -> None:
-        self._queue = [(url, 0) for url in reversed(urls)]
+    def __init__(self, urls: Sequence[str], known: KnownPage | None = None, *, depth: int = 0) -> None:
+        self._queue = [(url, depth) for url in reversed(urls)]
         self._known = known
 
     def next_page(self) -> tuple[str, int] | None:
