@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings a fresh machine to where the product runs: Python 3.11 or newer, a virtual environment with hash-checked
-# packages, the command .venv/bin/vitrine, a Chromium; strace for developers, where it can be had. Does nothing where all of it is there. Where it may not install,
-# it prints the line to run.
+# packages, the command .venv/bin/vitrine, a Chromium; strace for developers, where it can be had. Does nothing where all
+# of it is there. Where it may not install, it prints the line to run.
 set -eu
 lock=$1
 venv=.venv
