@@ -1,7 +1,7 @@
-"""A process that does what a pipeline does to the library, over and over, until it is killed or all is there.
+"""Processes that do to the library what a pipeline and the collector of garbage do, over and over, until killed.
 
-It takes pictures in and gives them vectors through the product's own code; only the encoder is ours, and the pictures
-were decoded beforehand, so that a start costs a fork and a connection.
+A pipeline takes pictures in and gives them vectors through the product's own code; only the encoder is ours, and the
+pictures were decoded beforehand, so that a start costs a fork and a connection.
 """
 
 import hashlib
@@ -23,9 +23,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lib.arrays import Embeddings
-from lib.errors import StorageError
+from lib.errors import Busy, StorageError
 from lib.images.decoding import DecodedImage, Decoder
 from lib.images.working_copy import read_working_copy
+from lib.library.garbage import collect
 from lib.scraping.site import Site
 from lib.settings import Settings
 from lib.storage import ledger, sources
@@ -41,6 +42,7 @@ ROLE, DIMENSION = "resnet", 512
 MAX_BYTES = 1 << 20
 AT_ONCE = 6  # pictures taken in before a stage runs
 PAUSE_S = 0.05  # before a library that is away is asked again
+GRACE_S = 5.0  # from storing a file to writing its row; an hour in the product
 SITE = Site(name="random-kills", start_urls=("https://pictures.example/",))
 
 
@@ -104,12 +106,25 @@ STAGE = Stage[Any](ROLE, 4, lambda _library, spec: Encoder(spec.spec_id))
 def work(home: Path, pictures: Sequence[Prepared], told: Connection) -> None:
     """Take all ``pictures`` in and derive them; tell (SHA-256, id of its row) of each once it is in the library."""
     with ExitStack() as stack:
-        settings = Settings(home=home, profile="packaged", DATABASE_URL=None)
-        library = _insistently(lambda: stack.enter_context(open_library(settings)))
+        library = _insistently(lambda: stack.enter_context(open_library(_settings(home))))
         for start in range(0, len(pictures), AT_ONCE):
             for picture in pictures[start : start + AT_ONCE]:
                 told.send((picture.sha256, _insistently(partial(_take_in, library, picture))))
-            _insistently(partial(_derive, library))
+            _insistently(partial(derive, library))
+
+
+def collect_garbage(home: Path, told: Connection) -> None:
+    """Collect garbage without end, and the trash at once; tell how many objects went into it."""
+    with ExitStack() as stack:
+        library = _insistently(lambda: stack.enter_context(open_library(_settings(home))))
+        while True:
+            if collected := _insistently(partial(collect, library, grace_s=GRACE_S, kept_s=0)).orphans:
+                told.send(collected)
+            time.sleep(PAUSE_S)
+
+
+def _settings(home: Path) -> Settings:
+    return Settings(home=home, profile="packaged", DATABASE_URL=None)
 
 
 def _insistently(step: Callable[[], Done]) -> Done:
@@ -117,7 +132,7 @@ def _insistently(step: Callable[[], Done]) -> Done:
     while True:
         try:
             return step()
-        except (StorageError, SQLAlchemyError):
+        except (StorageError, SQLAlchemyError, Busy):
             time.sleep(PAUSE_S)
 
 
@@ -134,7 +149,8 @@ def _take_in(library: Library, picture: Prepared) -> int:
     return image.id
 
 
-def _derive(library: Library) -> None:
+def derive(library: Library) -> None:
+    """Give every picture its vector, in one run."""
     run_id = uuid.uuid4().hex
     with ledger.running(library.database, run_id):
         run_stage(library, STAGE, run_id=run_id, buckets=range(BUCKET_COUNT), force=False)

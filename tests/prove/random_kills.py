@@ -1,25 +1,31 @@
-"""Two pipelines at work on one library, killed at random with their database; a ledger outside says what must be there.
+"""Two pipelines at work on one library, the API and the collector of garbage beside them, all killed at random.
 
-Each round gives both processes the same new pictures in an order of their own. Whatever one of them has told to be in
-the library is in the ledger, which is ours alone; whoever dies is started again, as the product's supervisor does.
+Each round gives both pipelines the same new pictures in an order of their own; files of those pictures turn up
+meanwhile as garbage that is long overdue. Whatever a process has told to be in the library, or the API to be deleted,
+is in a ledger that is ours alone; whoever dies is started again, as the product's supervisor does.
 """
 
+import hashlib
 import multiprocessing
+import os
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from lib.cli.ports import free_port
 from lib.images.decoding import Decoder
 from lib.library.verification import verify
 from lib.models.registry import model_spec
@@ -28,15 +34,19 @@ from lib.storage.embedded import EmbeddedServer
 from lib.storage.embeddings import embeddings
 from lib.storage.library import Library, open_library
 from lib.storage.neighbors import nearest
+from lib.storage.objects import ObjectStore
 from tests.prove import victims
-from tests.prove.pipeline_worker import ROLE, Prepared, prepared, work
+from tests.prove.api_user import ApiUser
+from tests.prove.pipeline_worker import ROLE, Prepared, collect_garbage, derive, prepared, work
 from tests.prove.table import Results
 
 PICTURES, QUERIES, K = 60, 20, 10
-WORKERS = ("first", "second")
+PIPELINES = ("first", "second")
+COLLECTOR, API = "the collector", "the API"
 POSTGRES = ("Postgres", victims.WHOLE_POSTGRES)
-KILLS_A_ROUND: Sequence[str] = (*WORKERS, "first", *POSTGRES)
-LONGEST_PAUSE_S = 0.5  # between two kills: a round of 60 pictures takes some seconds
+KILLS_A_ROUND: Sequence[str] = (*PIPELINES, "first", COLLECTOR, API, *POSTGRES)
+LONGEST_PAUSE_S = 1.0  # between two kills: a round of 60 pictures takes some seconds
+TICK_S = 0.03
 ROUND_LIMIT_S = 300.0
 WIDE = 1000  # of the index: pgvector's limit
 HALF_PRECISION = 1e-3
@@ -48,24 +58,33 @@ DOUBLED = {
     "the vector": "SELECT image_id FROM resnet_embeddings GROUP BY 1 HAVING count(*) > 1",
 }
 LEDGER = "SELECT status, count(*) FROM stage_results GROUP BY 1"
+DELETED = "SELECT id FROM images WHERE cleared_in IS NOT NULL"
+TOGETHER = "two pipelines, the API and the collector at once come to the same end"
 Told = tuple[str, int]  # a picture's SHA-256, and the id of its row: one that was lost and came again has another
 Say = Callable[[str], None]
 
 
 def random_kills(results: Results, tries: int, seed: int, say: Say) -> None:
-    """Play a round a try, each with five kills, two of them of the database."""
+    """Play a round a try, each with seven kills, two of them of the database."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([work.__module__])
-    with _home() as home, Decoder() as decoder, EmbeddedServer.start(home) as server:
+    with (
+        _home() as home,
+        Decoder() as decoder,
+        EmbeddedServer.start(home) as server,
+        _company(context, home, random.Random(seed)) as company,
+    ):
         pictures: list[Prepared] = []
         for number in range(tries):
             with tempfile.TemporaryDirectory() as folder:
                 pictures += prepared(decoder, Path(folder), number, PICTURES)
             choice = random.Random(f"{seed} {number}")
-            kills = _Round(context, home, server, pictures[-PICTURES:], choice).play()
-            with open_library(Settings(home=home, profile="packaged")) as library:
-                _judge(results, library, pictures, kills, say)
-        with open_library(Settings(home=home, profile="packaged")) as library:
+            found = _Round(context, home, server, company, pictures[-PICTURES:], choice).play()
+            with open_library(_settings(home)) as library:
+                found.troubles += company.rest(library)
+                found.answers = company.user.answers
+                _judge(results, library, pictures, found, say)
+        with open_library(_settings(home)) as library:
             _compare_searches(results, library, random.Random(seed), say)
 
 
@@ -76,40 +95,129 @@ def _home() -> Iterator[Path]:
         yield Path(folder)
 
 
-@dataclass
-class _Pipeline:
-    """One of the two processes, and what it has told so far in all its lives."""
+def _settings(home: Path) -> Settings:
+    return Settings(home=home, profile="packaged", DATABASE_URL=None)
 
-    process: ForkServerProcess
-    told: Connection
 
-    @classmethod
-    def start(cls, context: ForkServerContext, home: Path, pictures: Sequence[Prepared]) -> "_Pipeline":
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=work, args=(home, pictures, sender), daemon=True)
-        process.start()
+class _Process:
+    """One of our processes, started again when it was killed, and what it tells in all its lives."""
+
+    def __init__(self, context: ForkServerContext, target: Callable[..., None], *given: object) -> None:
+        self._context, self._target, self._given = context, target, given
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Give it a life; what it told in the one before should have been heard."""
+        self._told, sender = self._context.Pipe(duplex=False)
+        self._process = self._context.Process(target=self._target, args=(*self._given, sender), daemon=True)
+        self._process.start()
         sender.close()
-        return cls(process, receiver)
 
-    def heard(self) -> set[Told]:
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is still at work."""
+        return self._process.is_alive()
+
+    def heard(self) -> list[Any]:
         """Return what it has told since the last time; also what it told before it died."""
-        found = set()
+        found = []
         try:
-            while self.told.poll():
-                found.add(self.told.recv())
+            while self._told.poll():
+                found.append(self._told.recv())
         except (EOFError, OSError):
             pass
         return found
 
+    def kill(self) -> bool:
+        """Kill it, and return whether it was alive."""
+        was_alive = self.is_alive
+        self._process.kill()
+        self._process.join()
+        return was_alive
+
+
+class _Api:
+    """The product's API as a process, on a port that it keeps."""
+
+    def __init__(self, home: Path) -> None:
+        self._home, self._port = home, free_port()
+        self.start_again()
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start_again(self) -> None:
+        """Start it, and wait for nothing."""
+        environment = {
+            **os.environ,
+            "VITRINE_HOME": str(self._home),
+            "VITRINE_PROFILE": "packaged",
+            "VITRINE_API_PORT": str(self._port),
+            "VITRINE_REQUESTS_PER_MINUTE": "0",
+            "DATABASE_URL": "",
+        }
+        with (self._home / "api.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "query_api"], env=environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> bool:
+        """Kill it, and return whether it was alive."""
+        was_alive = self._process.poll() is None
+        self._process.kill()
+        self._process.wait()
+        return was_alive
+
 
 @dataclass
-class Kills:
-    """What died in a round, and what the dead and the living had told to be in the library."""
+class _Company:
+    """What goes on beside the pipelines, through all rounds."""
+
+    api: _Api
+    collector: _Process
+    choice: random.Random
+    user: ApiUser = field(init=False)
+
+    def begin(self) -> None:
+        """Have the API used from now on."""
+        self.user = ApiUser(self.api.url, self.choice)
+        self.user.start()
+
+    def rest(self, library: Library) -> list[str]:
+        """Have nobody use the API, bring back all that was deleted, and return what was wrong."""
+        self.user.stop()
+        with library.database.session() as session:
+            deleted = set(session.scalars(sa.text(DELETED)))
+        told = set(self.user.deleted)
+        self.user.restore_all()
+        self.user.close()
+        derive(library)  # what was deleted just when its vector was to be made has none yet
+        wrong = [f"deleted: {sorted(deleted)}, told: {sorted(told)}"] if deleted != told else []
+        return [*wrong, *self.user.troubles]
+
+
+@contextmanager
+def _company(context: ForkServerContext, home: Path, choice: random.Random) -> Iterator[_Company]:
+    company = _Company(_Api(home), _Process(context, collect_garbage, home), choice)
+    try:
+        yield company
+    finally:
+        company.collector.kill()
+        company.api.kill()
+
+
+@dataclass
+class _Found:
+    """What died in a round, what the dead and the living had told, and what was wrong."""
 
     killed: Counter[str] = field(default_factory=Counter)
     acknowledged: set[Told] = field(default_factory=set)
+    collected: int = 0
+    answers: Counter[str] = field(default_factory=Counter)  # of the API
     slowest_start_s: float = 0.0
-    is_late: bool = False
+    troubles: list[str] = field(default_factory=list)
 
 
 class _Round:
@@ -120,80 +228,103 @@ class _Round:
         context: ForkServerContext,
         home: Path,
         server: EmbeddedServer,
+        company: _Company,
         pictures: Sequence[Prepared],
         choice: random.Random,
     ) -> None:
-        self._context, self._home, self._server, self._choice = context, home, server, choice
-        self._orders = {name: choice.sample(pictures, len(pictures)) for name in WORKERS}
-        self._pipelines = {name: self._start(name) for name in WORKERS}
-        self._kills = Kills()
+        self._home, self._server, self._company, self._choice = home, server, company, choice
+        self._objects = ObjectStore(home)
+        self._pictures = {picture.sha256: picture for picture in pictures}
+        orders = (choice.sample(pictures, len(pictures)) for _ in PIPELINES)
+        self._pipelines = {
+            name: _Process(context, work, home, order) for name, order in zip(PIPELINES, orders, strict=True)
+        }
+        self._found = _Found()
 
-    def play(self) -> Kills:
+    def play(self) -> _Found:
         """Kill at random moments, then let both come to their end."""
+        self._company.begin()
         doomed = self._choice.sample(KILLS_A_ROUND, len(KILLS_A_ROUND))
         deadline = time.monotonic() + ROUND_LIMIT_S
         for victim in doomed:
-            time.sleep(self._choice.uniform(0, LONGEST_PAUSE_S))
+            self._listen_until(time.monotonic() + self._choice.uniform(0, LONGEST_PAUSE_S))
             self._kill(victim)
-            self._listen()
-        while any(pipeline.process.is_alive() for pipeline in self._pipelines.values()):
+        while any(pipeline.is_alive for pipeline in self._pipelines.values()):
             if time.monotonic() > deadline:
-                self._kills.is_late = True
+                self._found.troubles.append(f"the pipelines were not done after {ROUND_LIMIT_S:.0f} s")
                 break
-            self._listen()
-            time.sleep(0.02)
+            self._listen_until(time.monotonic() + TICK_S)
         self._listen()
         for pipeline in self._pipelines.values():
-            pipeline.process.kill()
-            pipeline.process.join()
-        return self._kills
+            pipeline.kill()
+        return self._found
 
-    def _start(self, name: str) -> _Pipeline:
-        return _Pipeline.start(self._context, self._home, self._orders[name])
+    def _listen_until(self, moment: float) -> None:
+        while (left_s := moment - time.monotonic()) > 0:
+            self._listen()
+            self._leave_something_about()
+            time.sleep(min(left_s, TICK_S))
+
+    def _leave_something_about(self) -> None:
+        told = {sha256 for sha256, _ in self._found.acknowledged}
+        if coming := self._pictures.keys() - told:
+            picture = self._pictures[self._choice.choice(sorted(coming))]
+            for data in (picture.data, picture.decoded.working_copy):
+                _leave_about(self._objects, data)
 
     def _listen(self) -> None:
         for pipeline in self._pipelines.values():
-            self._kills.acknowledged |= pipeline.heard()
+            if told := pipeline.heard():
+                self._found.acknowledged.update(told)
+                self._company.user.tell(image_id for _, image_id in told)
+        self._found.collected += sum(self._company.collector.heard())
 
     def _kill(self, victim: str) -> None:
         if victim in POSTGRES:
             if victims.kill(self._home, victim, self._choice):
-                self._kills.killed[victim] += 1
+                self._found.killed[victim] += 1
             began = time.monotonic()
             self._server.ensure_running()
-            self._kills.slowest_start_s = max(self._kills.slowest_start_s, time.monotonic() - began)
+            self._found.slowest_start_s = max(self._found.slowest_start_s, time.monotonic() - began)
             return
-        pipeline = self._pipelines[victim]
-        if pipeline.process.is_alive():
-            self._kills.killed["a pipeline"] += 1
-        pipeline.process.kill()
-        pipeline.process.join()
-        self._kills.acknowledged |= pipeline.heard()
-        self._pipelines[victim] = self._start(victim)
+        doomed = {API: self._company.api, COLLECTOR: self._company.collector, **self._pipelines}[victim]
+        if doomed.kill():
+            self._found.killed["a pipeline" if victim in PIPELINES else victim] += 1
+        self._listen()
+        doomed.start_again()
 
 
-def _judge(results: Results, library: Library, pictures: Sequence[Prepared], kills: Kills, say: Say) -> None:
-    troubles = list(_troubles(library, {picture.sha256: picture for picture in pictures}, kills))
-    for victim, count in kills.killed.items():
+def _leave_about(objects: ObjectStore, data: bytes) -> None:
+    """Leave a file in the store as somebody did long ago who died before its row was written, if it is not there."""
+    path, aged = objects.path(hashlib.sha256(data).hexdigest()), objects.home / "aged"
+    path.parent.mkdir(exist_ok=True)
+    aged.write_bytes(data)
+    os.utime(aged, (0, 0))
+    with suppress(FileExistsError):  # one step, so that no file of a living writer is made older
+        path.hardlink_to(aged)
+    aged.unlink()
+
+
+def _judge(results: Results, library: Library, pictures: Sequence[Prepared], found: _Found, say: Say) -> None:
+    by_hash = {picture.sha256: picture for picture in pictures}
+    troubles = [*found.troubles, *_troubles(library, by_hash, found.acknowledged)]
+    for victim, count in found.killed.items():
         name = f"kill -9 of {victim} under load: what was told is there, once and whole"
         results.count(name, count, failed=bool(troubles))
-    results.count("two pipelines at once come to the same end", failed=bool(troubles))
+    results.count(TOGETHER, failed=bool(troubles))
     say(
-        f"killed {dict(kills.killed)}, {len(kills.acknowledged)} of {PICTURES} pictures told, "
-        f"database back within {kills.slowest_start_s:.1f} s"
+        f"killed {dict(found.killed)}, {len(found.acknowledged)} of {PICTURES} pictures told, "
+        f"{found.collected} objects collected, the API's answers {dict(found.answers)}, "
+        f"database back within {found.slowest_start_s:.1f} s"
     )
     for trouble in troubles:
         say(trouble)
 
 
-def _troubles(library: Library, pictures: Mapping[str, Prepared], kills: Kills) -> Iterator[str]:
-    if kills.is_late:
-        yield f"the pipelines were not done after {ROUND_LIMIT_S:.0f} s"
+def _troubles(library: Library, pictures: Mapping[str, Prepared], acknowledged: set[Told]) -> Iterator[str]:
     with library.database.session() as session:
         present = {(sha256, image_id) for sha256, image_id in session.execute(sa.text("SELECT sha256, id FROM images"))}
-        yield from (
-            f"image {image_id} was told to be there and is lost" for _, image_id in kills.acknowledged - present
-        )
+        yield from (f"image {image_id} was told to be there and is lost" for _, image_id in acknowledged - present)
         yield from (f"{sha256} never came" for sha256 in pictures.keys() - dict(present).keys())
         yield from _doubled(session)
         yield from _wrong_vectors(session, pictures)
