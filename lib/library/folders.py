@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from lib.errors import AlreadyExists, FetchError, ImageError
+from lib.errors import AlreadyExists, FetchError, FetchFailed, ImageError, StorageError
 from lib.images.decoding import Decoder
 from lib.scraping.formats import SNIFFED_BYTES, require_decodable
 from lib.scraping.site import Site
@@ -73,6 +74,8 @@ def add_files(
         If that source is something else.
     InsufficientSpace
         If the disk is nearly full.
+    StorageError
+        If the library's disk or database fails; what was taken in stays, and the rest can be added again.
     """
     library.objects.require_space(library.settings.min_free_bytes)
     library.objects.sweep_staging()
@@ -143,21 +146,26 @@ class _Adding:
     def _take(self, path: Path, url: str) -> None:
         try:
             gained = self._read(path, url)
+        except FetchFailed as error:
+            self._miss(sources.ImageVisit(url, "failed", error.reason, error.detail))
         except (FetchError, ImageError) as error:
             self._miss(sources.ImageVisit(url, "refused", error.reason, error.detail))
         except OSError as error:
-            self._miss(sources.ImageVisit(url, "failed", "unreadable", error.strerror))
+            raise StorageError(
+                f"{self.library.objects.home} takes no more files ({error.strerror}): "
+                "see to its disk, then add these again"
+            ) from error
         else:
             self.report.new += gained
             self.report.known += not gained
 
     def _read(self, path: Path, url: str) -> bool:
-        with path.open("rb") as file, self.library.objects.stage(self.library.settings.max_image_bytes) as staged:
+        with _opened(path) as file, self.library.objects.stage(self.library.settings.max_image_bytes) as staged:
             validator = _validator(os.fstat(file.fileno()))
-            first_bytes = file.read(SNIFFED_BYTES)
+            first_bytes = _read(file, SNIFFED_BYTES)
             require_decodable(first_bytes)
             staged.write(first_bytes)
-            while chunk := file.read(CHUNK_BYTES):
+            while chunk := _read(file, CHUNK_BYTES):
                 staged.write(chunk)
             staged.flush()
             decoded = self.decoder.decode(staged.path)
@@ -171,6 +179,25 @@ class _Adding:
         with self.library.database.session() as session:
             sources.record_image_url(session, visit)
             session.commit()
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _read(file: BinaryIO, byte_count: int) -> bytes:
+    try:
+        return file.read(byte_count)
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> FetchFailed:
+    """Say that it is the file's disk, not the library's, that has failed."""
+    return FetchFailed("unreadable", error.strerror or "")
 
 
 def _validators(session: Session, urls: Sequence[str]) -> dict[str, str | None]:

@@ -1,12 +1,13 @@
 """Files on this machine become part of the library as pictures of a site do."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from lib.errors import AlreadyExists
+from lib.errors import AlreadyExists, StorageError
 from lib.images.decoding import Decoder
 from lib.library.folders import FolderReport, add_files, picture_files
 from lib.scraping.site import Site
@@ -130,6 +131,31 @@ def test_a_file_that_may_not_be_read_stops_nothing(
     write("b.png", "blue")
     report = add(library, decoder, folder)
     assert (report.new, report.by_reason["unreadable"]) == (1, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a file of Linux that cannot be read from its beginning")
+def test_a_file_whose_disk_fails_stops_nothing(library: Library, decoder: Decoder, folder: Path, write: Write) -> None:
+    (folder / "a.png").symlink_to("/proc/self/mem")  # EIO
+    write("b.png", "blue")
+    report = add(library, decoder, folder)
+    assert (report.new, report.by_reason["unreadable"]) == (1, 1)
+
+
+def test_a_library_whose_disk_fails_is_not_taken_for_an_unreadable_file(
+    library: Library, decoder: Decoder, folder: Path, write: Write
+) -> None:
+    write("a.png")
+    assert add(library, decoder, folder).new == 1
+    write("b.png", "blue")
+    objects = library.objects.home / "objects"
+    objects.rename(aside := objects.with_name("aside"))
+    objects.write_bytes(b"no folder")
+    with pytest.raises(StorageError, match=r"takes no more files \(Not a directory\): see to its disk"):
+        add(library, decoder, folder)
+    objects.unlink()
+    aside.rename(objects)
+    assert add(library, decoder, folder).new == 1
+    assert names(library) == ["library/mine/a.png", "library/mine/b.png"]
 
 
 def test_a_name_that_is_no_text_is_taken_all_the_same(library: Library, decoder: Decoder, folder: Path) -> None:
