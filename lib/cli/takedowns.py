@@ -33,9 +33,11 @@ def add(
         list[int] | None, typer.Option("--image", help="An image's id: its file is meant. May be repeated.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--from", help="A list of them, one a line, as `export` writes it.")
+        Path | None, typer.Option("--from", help="A list of them, one a line, `# why` after it, as `export` writes it.")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="For whoever reads the list later.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="For whoever reads the list later; of what has none in the list.")
+    ] = None,
     erase: Annotated[bool, typer.Option("--erase", help="Erase what is hidden at once, not in some days.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,

@@ -165,19 +165,14 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Make a new library out of a backup; nothing is ever written over one that is there."""
-    from lib.cli.takedowns import take_down
     from lib.library import backup as backups
     from lib.library.takedowns import read_targets
-    from lib.storage.library import open_library
 
     settings = read_settings(home)
     targets = read_targets(takedowns.read_text(encoding="utf-8").splitlines()) if takedowns else []
     with counting("copying") as tell:
-        made = backups.restore(settings, source, on_file=tell)
-    if targets:
-        with open_library(settings) as library:
-            take_down(library, targets, reason=None, erase=False)
-    audit.record(settings.home_path, audit.COMMAND_LINE, "restore", source=str(source))
+        made = backups.restore(settings, source, taken_down=targets, on_file=tell)
+    audit.record(settings.home_path, audit.COMMAND_LINE, "restore", source=str(source), taken_down=len(targets))
     _tell(made, f"{home}: ", as_json=as_json)
     if not as_json:
         note(f"Run it with `vitrine up --home {escape(str(home))}`.")

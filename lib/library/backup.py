@@ -28,11 +28,13 @@ from lib.errors import AlreadyExists, NotFound, ObjectMissing, StorageError
 from lib.library.garbage import objects_kept
 from lib.library.postgres_dump import dump, load
 from lib.settings import Settings
+from lib.storage import takedowns
 from lib.storage.database import database_urls, prepare
 from lib.storage.images import count_images, live_object_hashes
 from lib.storage.library import Library
 from lib.storage.objects import ObjectStore
 from lib.storage.tables import Image
+from lib.storage.takedowns import Target
 
 FORMAT = 1
 MANIFEST, DUMP, OBJECTS = "manifest.json", "library.dump", "objects"
@@ -184,8 +186,12 @@ def _as_json(manifest: Manifest) -> str:
     return json.dumps(asdict(manifest), indent=2) + "\n"
 
 
-def restore(settings: Settings, source: Path, *, on_file: OnFile | None = None) -> Manifest:
+def restore(
+    settings: Settings, source: Path, *, taken_down: Sequence[Target] = (), on_file: OnFile | None = None
+) -> Manifest:
     """Make the library of ``settings`` out of a backup; its schema is brought up to date.
+
+    What was ``taken_down`` since the backup is listed and hidden.
 
     Raises
     ------
@@ -208,7 +214,7 @@ def restore(settings: Settings, source: Path, *, on_file: OnFile | None = None) 
             _bring_objects(ObjectStore(home), folder / OBJECTS, manifest, on_file or (lambda *_: None))
             load(urls.library, folder / DUMP)
             prepare(urls.library)
-            _name_files(urls.library, ObjectStore(home))
+            _finish(urls.library, ObjectStore(home), taken_down, settings.restore_days)
     return manifest
 
 
@@ -274,8 +280,12 @@ def _bring_objects(objects: ObjectStore, folder: Path, manifest: Manifest, tell:
         tell(number, len(paths))
 
 
-def _name_files(url: str, objects: ObjectStore) -> None:
+def _finish(url: str, objects: ObjectStore, taken_down: Sequence[Target], restore_days: int) -> None:
+    """Hide what was taken down, and give the files their names."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with Session(engine) as session:
+        if taken_down:
+            takedowns.take_down(session, taken_down, reason=None, restore_days=restore_days)
+            session.commit()
         for sha256, img_path in session.execute(sa.select(Image.sha256, Image.img_path)):
             objects.link(sha256, img_path)

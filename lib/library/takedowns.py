@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from lib.errors import MeaninglessQuery
 from lib.scraping.urls import canonical_file_url, canonical_url, host_of
 from lib.storage.takedowns import Target
 
 SHA256 = re.compile(r"[0-9a-f]{64}", re.I)
-COMMENT = re.compile(r"(^|\s)#.*")
+COMMENT = re.compile(r"(?:^|\s)#(.*)")
+MAX_REASON = 500  # characters
 
 
 def parse_target(text: str) -> Target:
@@ -49,18 +51,21 @@ def _host(text: str) -> str:
 
 
 def read_targets(lines: Iterable[str]) -> list[Target]:
-    """Return the targets of a list, one a line; empty lines and what follows a ``#`` are for people.
+    """Return the targets of a list, one a line; what follows a ``#`` is the reason. Empty lines say nothing.
 
     Raises MeaninglessQuery with the line's number.
 
-    >>> read_targets(["# of 2026", "", "photos.example   # by letter", "https://a.example/#/1.jpg"])[-1].value
-    'https://a.example/'
+    >>> read = read_targets(["# of 2026", "", "photos.example   # by letter", "https://a.example/#/1.jpg"])
+    >>> [(target.value, target.reason) for target in read]
+    [('photos.example', 'by letter'), ('https://a.example/', None)]
     """
     targets = []
     for number, line in enumerate(lines, start=1):
-        if text := COMMENT.sub("", line).strip():
+        comment = COMMENT.search(line)
+        if text := (line[: comment.start()] if comment else line).strip():
+            reason = comment.group(1).replace("\0", "").strip()[:MAX_REASON] if comment else ""
             try:
-                targets.append(parse_target(text))
+                targets.append(replace(parse_target(text), reason=reason or None))
             except MeaninglessQuery as error:
                 raise MeaninglessQuery(f"line {number}: {error}") from error
     return targets

@@ -26,10 +26,11 @@ LIVE_IMAGE = Image.cleared_in.is_(None)
 
 @dataclass(frozen=True)
 class Target:
-    """What is taken down: the SHA-256 of a file in hex, a canonical URL, or a host with all hosts below it."""
+    """What is taken down: the SHA-256 of a file in hex, a canonical URL, or a host with all hosts below it; and why."""
 
     kind: TakedownKind
     value: str
+    reason: str | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,12 @@ def require_showable(session: Session, image_id: int) -> None:
 def take_down(session: Session, targets: Sequence[Target], *, reason: str | None, restore_days: int) -> Taken:
     """List these targets, and hide the images that nothing else shows. The caller commits.
 
-    With the URL of a picture, the file that it gave is listed, too: it may lie elsewhere. What is hidden can come back
-    for ``restore_days``, by :func:`lift` alone.
+    ``reason`` is that of the targets without one of their own. With the URL of a picture, the file that it gave is
+    listed, too: it may lie elsewhere. What is hidden can come back for ``restore_days``, by :func:`lift` alone.
     """
     hold_list_alone(session)
     wanted = list(dict.fromkeys([*targets, *_files_at(session, targets)]))
-    values = [{"kind": target.kind, "value": target.value, "reason": reason} for target in wanted]
+    values = [{"kind": target.kind, "value": target.value, "reason": target.reason or reason} for target in wanted]
     session.execute(insert(Takedown).on_conflict_do_nothing(), values)
     rows = session.scalars(
         sa.select(Takedown)
@@ -158,9 +159,10 @@ def take_down(session: Session, targets: Sequence[Target], *, reason: str | None
 
 
 def _files_at(session: Session, targets: Iterable[Target]) -> list[Target]:
-    urls = [target.value for target in targets if target.kind == "url"]
-    statement = sa.select(Image.sha256).join(ImageUrl, ImageUrl.image_id == Image.id).where(ImageUrl.url.in_(urls))
-    return [Target("sha256", sha256) for sha256 in session.scalars(statement.distinct())]
+    reasons = {target.value: target.reason for target in targets if target.kind == "url"}
+    shown = sa.select(Image.sha256, ImageUrl.url).join(ImageUrl, ImageUrl.image_id == Image.id)
+    rows = session.execute(shown.where(ImageUrl.url.in_(list(reasons))).order_by(ImageUrl.id))
+    return [Target("sha256", sha256, reasons[url]) for sha256, url in rows]
 
 
 def list_deleted(session: Session, generations: sa.Select[int]) -> None:

@@ -5,12 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from lib.library.takedowns import MAX_REASON
 from lib.storage.tables import Takedown, TakedownKind
 from query_api.cursors import MAX_ID
 from query_api.dependencies import WITHOUT_NUL, storable
 
 MOST_AT_ONCE = 1000
-MAX_TARGET, MAX_REASON = 4096, 500
+MAX_TARGET = 4096
 TargetText = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_TARGET), AfterValidator(storable), WITHOUT_NUL
 ]

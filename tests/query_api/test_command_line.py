@@ -477,7 +477,8 @@ def test_a_restored_library_shows_nothing_that_was_taken_down_since(
     vitrine: Command, ids: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert vitrine("backup", tmp_path / "b.tar").code == 0
-    assert vitrine("takedowns", "add", "--image", next(iter(ids.values())), "nobody.example").code == 0
+    assert vitrine("takedowns", "add", "--image", next(iter(ids.values()))).code == 0
+    assert vitrine("takedowns", "add", "nobody.example", "--reason", "letter of\n3 May").code == 0
     listed = tmp_path / "takedowns.txt"
     listed.write_text(vitrine("takedowns", "export").out)
     entries = vitrine("takedowns", "list", "--json").json
@@ -488,7 +489,8 @@ def test_a_restored_library_shows_nothing_that_was_taken_down_since(
         Path(home).chmod(0o755)
         assert vitrine("restore", tmp_path / "b.tar", "--home", Path(home, "new"), "--takedowns", listed).code == 0
         again = vitrine("takedowns", "list", "--home", Path(home, "new"), "--json").json
-        assert {entry["value"] for entry in again} == {entry["value"] for entry in entries}
+        assert [entry["value"] for entry in again] == [entry["value"] for entry in entries]
+        assert [entry["reason"] for entry in again] == ["letter of 3 May", None]
         with open_library(Settings(home=Path(home, "new"))) as library, library.database.session() as session:
             assert count_images(session) == len(ids) - 1
 
