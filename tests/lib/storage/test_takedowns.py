@@ -169,6 +169,17 @@ def test_a_deleted_image_that_is_listed_cannot_be_restored(database: Database, a
         restore_image(session, red.id)
 
 
+def test_each_entry_has_the_reason_of_its_own_or_that_of_all(database: Database, add_image: AddImage) -> None:
+    red = add_image("red")
+    show(database, red, SITE, CDN + "red.png")
+    taken = take_down(database, Target("url", CDN + "red.png", "by court"), Target("host", "nobody.example"))
+    assert {row.value: row.reason for row in taken.rows} == {
+        CDN + "red.png": "by court",
+        red.sha256: "by court",
+        "nobody.example": "by letter",
+    }
+
+
 def test_lifting_brings_back_what_no_other_entry_forbids(database: Database, add_image: AddImage) -> None:
     red, blue = add_image("red"), add_image("blue")
     show(database, red, SITE, SITE + "red.png")
