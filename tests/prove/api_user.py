@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import httpx2 as httpx
 
@@ -18,12 +18,12 @@ UNANSWERED = "no answer"
 class ApiUser:
     """A thread of requests at random; what was acknowledged is remembered here, outside the product."""
 
-    def __init__(self, url: str, choice: random.Random) -> None:
+    def __init__(self, url: str, known: Sequence[int], choice: random.Random) -> None:
         self.deleted: set[int] = set()
         self.answers: Counter[str] = Counter()
         self.troubles: list[str] = []
         self._choice = choice
-        self._known: list[int] = []
+        self._known = known  # grows
         self._client = httpx.Client(base_url=url, timeout=ANSWER_LIMIT_S)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._act, daemon=True)
@@ -31,10 +31,6 @@ class ApiUser:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
-
-    def tell(self, image_ids: Iterable[int]) -> None:
-        """Say which images are in the library."""
-        self._known += image_ids
 
     def stop(self) -> None:
         """Come to an end, once the request that is on its way was acknowledged."""

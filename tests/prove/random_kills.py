@@ -30,6 +30,7 @@ from lib.images.decoding import Decoder
 from lib.library.verification import verify
 from lib.models.registry import model_spec
 from lib.settings import Settings
+from lib.storage import ledger
 from lib.storage.embedded import EmbeddedServer
 from lib.storage.embeddings import embeddings
 from lib.storage.library import Library, open_library
@@ -58,6 +59,7 @@ DOUBLED = {
     "the vector": "SELECT image_id FROM resnet_embeddings GROUP BY 1 HAVING count(*) > 1",
 }
 LEDGER = "SELECT status, count(*) FROM stage_results GROUP BY 1"
+FAILED = "SELECT error FROM stage_results WHERE error IS NOT NULL AND error NOT LIKE 'the worker process died%'"
 DELETED = "SELECT id FROM images WHERE cleared_in IS NOT NULL"
 TOGETHER = "two pipelines, the API and the collector at once come to the same end"
 Told = tuple[str, int]  # a picture's SHA-256, and the id of its row: one that was lost and came again has another
@@ -82,7 +84,7 @@ def random_kills(results: Results, tries: int, seed: int, say: Say) -> None:
             found = _Round(context, home, server, company, pictures[-PICTURES:], choice).play()
             with open_library(_settings(home)) as library:
                 found.troubles += company.rest(library)
-                found.answers = company.user.answers
+                found.answers, found.quarantined = company.user.answers, company.quarantined
                 _judge(results, library, pictures, found, say)
         with open_library(_settings(home)) as library:
             _compare_searches(results, library, random.Random(seed), say)
@@ -178,23 +180,28 @@ class _Company:
     api: _Api
     collector: _Process
     choice: random.Random
+    known: list[int] = field(default_factory=list)  # images that were told to be there
     user: ApiUser = field(init=False)
+    quarantined: int = 0  # pictures given up in the last round, for two workers died of them, or while they held them
 
     def begin(self) -> None:
         """Have the API used from now on."""
-        self.user = ApiUser(self.api.url, self.choice)
+        self.user = ApiUser(self.api.url, self.known, self.choice)
         self.user.start()
 
     def rest(self, library: Library) -> list[str]:
-        """Have nobody use the API, bring back all that was deleted, and return what was wrong."""
+        """Have nobody use the API, bring back all that was deleted or given up, and return what was wrong."""
         self.user.stop()
         with library.database.session() as session:
             deleted = set(session.scalars(sa.text(DELETED)))
-        told = set(self.user.deleted)
+            wrong = [f"a stage failed: {error}" for error in session.scalars(sa.text(FAILED))]
+            self.quarantined = ledger.retry_failures(session)
+            session.commit()
+        if deleted != self.user.deleted:
+            wrong.append(f"deleted: {sorted(deleted)}, told: {sorted(self.user.deleted)}")
         self.user.restore_all()
         self.user.close()
-        derive(library)  # what was deleted just when its vector was to be made has none yet
-        wrong = [f"deleted: {sorted(deleted)}, told: {sorted(told)}"] if deleted != told else []
+        derive(library)  # what was in quarantine, or deleted just when its vector was to be made
         return [*wrong, *self.user.troubles]
 
 
@@ -216,6 +223,7 @@ class _Found:
     acknowledged: set[Told] = field(default_factory=set)
     collected: int = 0
     answers: Counter[str] = field(default_factory=Counter)  # of the API
+    quarantined: int = 0
     slowest_start_s: float = 0.0
     troubles: list[str] = field(default_factory=list)
 
@@ -276,7 +284,7 @@ class _Round:
         for pipeline in self._pipelines.values():
             if told := pipeline.heard():
                 self._found.acknowledged.update(told)
-                self._company.user.tell(image_id for _, image_id in told)
+                self._company.known += [image_id for _, image_id in told]
         self._found.collected += sum(self._company.collector.heard())
 
     def _kill(self, victim: str) -> None:
@@ -314,8 +322,8 @@ def _judge(results: Results, library: Library, pictures: Sequence[Prepared], fou
     results.count(TOGETHER, failed=bool(troubles))
     say(
         f"killed {dict(found.killed)}, {len(found.acknowledged)} of {PICTURES} pictures told, "
-        f"{found.collected} objects collected, the API's answers {dict(found.answers)}, "
-        f"database back within {found.slowest_start_s:.1f} s"
+        f"{found.quarantined} in quarantine, {found.collected} objects collected, "
+        f"the API's answers {dict(found.answers)}, database back within {found.slowest_start_s:.1f} s"
     )
     for trouble in troubles:
         say(trouble)
