@@ -103,10 +103,15 @@ class Encoder:
 STAGE = Stage[Any](ROLE, 4, lambda _library, spec: Encoder(spec.spec_id))
 
 
+def settings_of(home: Path) -> Settings:
+    """Return the settings of the library at ``home``."""
+    return Settings(home=home, profile="packaged", DATABASE_URL=None)
+
+
 def work(home: Path, pictures: Sequence[Prepared], told: Connection) -> None:
     """Take all ``pictures`` in and derive them; tell (SHA-256, id of its row) of each once it is in the library."""
     with ExitStack() as stack:
-        library = _insistently(lambda: stack.enter_context(open_library(_settings(home))))
+        library = _insistently(lambda: stack.enter_context(open_library(settings_of(home))))
         for start in range(0, len(pictures), AT_ONCE):
             for picture in pictures[start : start + AT_ONCE]:
                 told.send((picture.sha256, _insistently(partial(_take_in, library, picture))))
@@ -116,15 +121,11 @@ def work(home: Path, pictures: Sequence[Prepared], told: Connection) -> None:
 def collect_garbage(home: Path, told: Connection) -> None:
     """Collect garbage without end, and the trash at once; tell how many objects went into it."""
     with ExitStack() as stack:
-        library = _insistently(lambda: stack.enter_context(open_library(_settings(home))))
+        library = _insistently(lambda: stack.enter_context(open_library(settings_of(home))))
         while True:
             if collected := _insistently(partial(collect, library, grace_s=GRACE_S, kept_s=0)).orphans:
                 told.send(collected)
             time.sleep(PAUSE_S)
-
-
-def _settings(home: Path) -> Settings:
-    return Settings(home=home, profile="packaged", DATABASE_URL=None)
 
 
 def _insistently(step: Callable[[], Done]) -> Done:
