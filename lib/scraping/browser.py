@@ -153,12 +153,16 @@ class PageBrowser:
 
         try:
             async with asyncio.timeout(VISIT_LIMIT_S), self._chromium.page(rendering.answer) as page:
-                return await _read(page, rendering)
+                found = await _read(page, rendering)
+                if await self._chromium.has_lost_requests():
+                    raise FetchFailed("browser_crashed", "the process that its requests go through died")
+                return found
         except TimeoutError as error:
             await self._chromium.stop()
             raise FetchFailed("page_hung", f"not rendered in {VISIT_LIMIT_S:.0f} s") from error
         except Error as error:
-            is_ours = not self._chromium.is_alive or CRASHED in str(error.message)
+            is_ours = CRASHED in str(error.message) or not self._chromium.is_alive
+            is_ours = is_ours or await self._chromium.has_lost_requests()
             reason = "browser_crashed" if is_ours else "page_failed"
             await self._chromium.stop()
             raise FetchFailed(reason, str(error.message).split("\n")[0]) from error

@@ -18,12 +18,13 @@ import structlog
 from lib.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page, Playwright, Route
+    from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Playwright, Route
 
 PAGES_PER_BROWSER = 50  # a browser that lives longer grows
 CLOSE_LIMIT_S = 5.0
 STARTS = 3
 KILLED = "signal=SIGKILL"  # in Playwright's log of a launch that failed
+NETWORK = "network.mojom.NetworkService"  # as DevTools names the process through which the requests of pages go
 VIEWPORT = {"width": 1280, "height": 1600}
 DEAD_PROXY = "http://127.0.0.1:9"
 FLAGS = (
@@ -60,6 +61,8 @@ class Chromium:
         self._user_agent = user_agent
         self._stack: AsyncExitStack | None = None
         self._browser: Browser | None = None
+        self._devtools: CDPSession | None = None
+        self._network: int | None = None
         self._pages_left = 0
 
     @asynccontextmanager
@@ -85,7 +88,9 @@ class Chromium:
             await context.add_init_script(CLOSE_SIDE_DOORS)
             await context.route("**/*", answer)
             await context.route_web_socket("**/*", lambda socket: socket.close())
-            yield await context.new_page()
+            page = await context.new_page()
+            self._network = await self._network_process()
+            yield page
         finally:
             await _close(context)
 
@@ -93,6 +98,24 @@ class Chromium:
     def is_alive(self) -> bool:
         """Whether there is a process that still answers."""
         return self._browser is not None and self._browser.is_connected()
+
+    async def has_lost_requests(self) -> bool:
+        """Return whether the process that requests go through died since the page was opened.
+
+        Chromium starts another by itself, and tells pages that what they had asked for has failed.
+        """
+        return bool(self._network) and await self._network_process() not in (None, self._network)
+
+    async def _network_process(self) -> int | None:
+        """Return its id, 0 while there is none, None where that cannot be told."""
+        from playwright.async_api import Error
+
+        with suppress(Error, TimeoutError):
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                if self._devtools is not None:
+                    told = await self._devtools.send("SystemInfo.getProcessInfo")
+                    return next((one["id"] for one in told["processInfo"] if one["type"] == NETWORK), 0)
+        return None
 
     async def _running(self) -> "Browser":
         if self._browser is None or not self.is_alive or self._pages_left <= 0:
@@ -115,6 +138,7 @@ class Chromium:
                 playwright = await stack.enter_async_context(async_playwright())
             browser = await self._launch(playwright, with_sandbox=not is_root)
             stack.push_async_callback(browser.close)
+            self._devtools = await browser.new_browser_cdp_session()
             self._stack = stack.pop_all()
         return browser
 
@@ -140,7 +164,7 @@ class Chromium:
         """End the process, if there is one; the next page starts another."""
         from playwright.async_api import Error
 
-        stack, self._stack, self._browser = self._stack, None, None
+        stack, self._stack, self._browser, self._devtools = self._stack, None, None, None
         if stack is not None:
             # A browser that is dead or stuck cannot be asked to close; its driver ends it.
             with suppress(Error, TimeoutError):

@@ -152,6 +152,22 @@ async def hanging_once(_request: web.Request) -> web.Response:
     return web.Response(text=next(scripts, ""), content_type="text/javascript")
 
 
+TORN = """<body><script>fetch("/torn-feed").then((answer) => answer.json()).then((name) => {
+  document.body.insertAdjacentHTML("beforeend", `<img src="${name}">`);
+});</script>"""
+asked_for_torn: list[None] = []
+
+
+async def torn_feed(_request: web.Request) -> web.Response:
+    """Kill the process that the first question came through while it waits for its answer."""
+    if not asked_for_torn:
+        for process in browser_processes(b"--utility-sub-type=network"):
+            os.kill(process, signal.SIGKILL)
+        await asyncio.sleep(0.5)
+    asked_for_torn.append(None)
+    return web.json_response("/mended.jpg")
+
+
 PAGES: dict[str, str | Handler] = {
     "/robots.txt": answer(body=b"User-agent: *\nDisallow: /private/\n"),
     "/scrolling": SCROLLING,
@@ -164,6 +180,8 @@ PAGES: dict[str, str | Handler] = {
     "/kinds": KINDS,
     "/feed": feed,
     "/hanging-once": '<script src="/hanging-once.js"></script><img src="/after-all.jpg">',
+    "/torn": TORN,
+    "/torn-feed": torn_feed,
     "/hanging": '<script src="/hanging.js"></script><img src="/never.jpg">',
     "/hanging-once.js": hanging_once,
     "/hanging.js": answer(body=HANGING.encode(), content_type="text/javascript"),
@@ -371,6 +389,12 @@ def test_a_page_at_which_three_browsers_died_is_given_up_and_the_next_visit_has_
     assert stage.images("/rooms/one/") == ["/rooms/one/relative.jpg"]
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the browser's processes in /proc")
+def test_a_page_whose_requests_were_lost_is_rendered_once_more(stage):
+    assert stage.images("/torn") == ["/mended.jpg"]
+    assert len(asked_for_torn) == 2
+
+
 def test_a_page_that_hung_is_rendered_by_another_browser(stage, monkeypatch):
     monkeypatch.setattr(browser, "VISIT_LIMIT_S", 5.0)
     assert stage.images("/hanging-once") == ["/after-all.jpg"]
@@ -407,8 +431,8 @@ async def visit_with_deaths(stage, deaths, *, scroll_limit):
     return await visit
 
 
-def browser_processes() -> list[int]:
-    """Return the main processes of the browsers that this process has started."""
+def browser_processes(part: bytes = b"") -> list[int]:
+    """Return the main processes of the browsers that this process has started, or those with that in their command."""
     parents, programs = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -423,7 +447,8 @@ def browser_processes() -> list[int]:
     return [
         process
         for process, program in programs.items()
-        if b"--host-resolver-rules" in program and b"--type=" not in program and is_ours(process)
+        if (part in program if part else b"--host-resolver-rules" in program and b"--type=" not in program)
+        and is_ours(process)
     ]
 
 
