@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
@@ -47,6 +47,7 @@ from query_api.routes import (
     takedowns,
 )
 from query_api.routes.legacy import CHANGING_GETS, DEPRECATED_SINCE, SUCCESSORS
+from query_api.said_once import require_said_once
 from query_api.service import THREADS, Service
 from query_api.tracing import install_tracing
 from query_api.web import assets, templating
@@ -124,7 +125,9 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    for router in (*ROUTERS, *PAGES):
+    for router in ROUTERS:
+        app.include_router(router, dependencies=[Depends(require_said_once)])
+    for router in PAGES:
         app.include_router(router)
     complete_description(app)
     install_error_handlers(app)

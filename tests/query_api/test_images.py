@@ -56,12 +56,21 @@ def test_a_list_can_be_narrowed(api: httpx.Client, ids: dict[str, int]) -> None:
         "cursor=W10",
         "cursor=WzFlOTld",
         "img_path=%00",
+        "limit=3&limit=4",
     ],
 )
 def test_a_query_that_makes_no_sense_is_refused(api: httpx.Client, query: str) -> None:
     reply = api.get(f"/v1/images?{query}")
     assert reply.status_code == 422
     assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_what_is_given_twice_is_named_unless_it_is_a_list_or_unknown(api: httpx.Client, ids: dict[str, int]) -> None:
+    assert api.get("/v1/images?format=PNG&format=WEBP&utm=1&utm=2").is_success
+    refused = api.get(f"/v1/images/{next(iter(ids.values()))}/similar?k=3&k=3")
+    assert refused.status_code == 422
+    assert refused.json()["errors"] == [{"where": "query.k", "message": "Given more than once"}]
+    assert api.head("/v1/images?limit=3&limit=4").status_code == 422
 
 
 @pytest.mark.parametrize("what", ["", "/file", "/thumbnail", "/cutout", "/similar"])
