@@ -17,7 +17,7 @@ async def require_said_once(request: Request) -> None:
     counts = Counter(name for name, _ in request.query_params.multi_items())
     if not (repeated := {name for name, count in counts.items() if count > 1}):
         return
-    path = getattr(request.scope["route"], "path_format", "")
+    path = request.scope["route"].path_format
     described = request.app.openapi()["paths"].get(path, {}).get(request.method.lower(), {})
     single = (one["name"] for one in described.get("parameters", ()) if one["in"] == "query" and not _is_list(one))
     if wrong := [name for name in single if name in repeated]:

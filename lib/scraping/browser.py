@@ -97,7 +97,8 @@ class PageBrowser:
             Those of :meth:`Fetcher.get` for the page itself, ``robots``, and ``not_a_page`` when it is no HTML.
         FetchFailed
             Those of :meth:`Fetcher.get`; ``page_failed``, after which the next visit has a new browser; ``page_hung``
-            for a page at which two browsers came to no end, ``browser_crashed`` for one at which three died.
+            for a page at which two browsers came to no end, ``browser_crashed`` for one at which three died, whole or
+            in part.
         ConfigurationError
             If the browser cannot be started.
         """
@@ -161,8 +162,9 @@ class PageBrowser:
             await self._chromium.stop()
             raise FetchFailed("page_hung", f"not rendered in {VISIT_LIMIT_S:.0f} s") from error
         except Error as error:
-            is_ours = CRASHED in str(error.message) or not self._chromium.is_alive
-            is_ours = is_ours or await self._chromium.has_lost_requests()
+            is_ours = (
+                CRASHED in str(error.message) or not self._chromium.is_alive or await self._chromium.has_lost_requests()
+            )
             reason = "browser_crashed" if is_ours else "page_failed"
             await self._chromium.stop()
             raise FetchFailed(reason, str(error.message).split("\n")[0]) from error

@@ -20,6 +20,7 @@ class ApiUser:
 
     def __init__(self, url: str, known: Sequence[int], choice: random.Random) -> None:
         self.deleted: set[int] = set()
+        self.acknowledged = 0  # deletions, and images brought back
         self.answers: Counter[str] = Counter()
         self.troubles: list[str] = []
         self._choice = choice
@@ -87,6 +88,7 @@ class ApiUser:
         while time.monotonic() < deadline:
             answer = self._ask(method, path)
             if answer is not None and (answer.is_success or (was_tried and answer.status_code == NOT_FOUND)):
+                self.acknowledged += 1
                 return True
             if answer is not None and answer.status_code != AWAY:
                 self.troubles.append(f"{method} {path}: {answer.status_code} {answer.text}")

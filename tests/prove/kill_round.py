@@ -46,6 +46,7 @@ class Found:
     acknowledged: set[Told] = field(default_factory=set)
     collected: int = 0
     answers: Counter[str] = field(default_factory=Counter)  # of the API
+    changes: int = 0  # that the API acknowledged
     quarantined: int = 0  # pictures given up, for two workers died while they held them alone
     slowest_start_s: float = 0.0
     troubles: list[str] = field(default_factory=list)
@@ -80,6 +81,7 @@ class Company:
         self.user.close()
         derive(library)  # what was in quarantine, or deleted just when its vector was to be made
         found.answers += self.user.answers
+        found.changes += self.user.acknowledged
         found.troubles += self.user.troubles
 
 

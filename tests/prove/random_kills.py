@@ -38,6 +38,8 @@ DOUBLED = {
 }
 LEDGER = "SELECT status, count(*) FROM stage_results GROUP BY 1"
 TOGETHER = "two pipelines, the API and the collector at once come to the same end"
+CHANGED = "a deletion or restoration that the API acknowledged meanwhile holds"
+COLLECTED = "an object that was collected as garbage while its picture came is there all the same"
 Say = Callable[[str], None]
 
 
@@ -78,6 +80,8 @@ def _judge(results: Results, library: Library, pictures: Sequence[Prepared], fou
         name = f"kill -9 of {victim} under load: what was told is there, once and whole"
         results.count(name, count, failed=bool(troubles))
     results.count(TOGETHER, failed=bool(troubles))
+    results.count(CHANGED, found.changes, failed=bool(troubles))
+    results.count(COLLECTED, found.collected, failed=bool(troubles))
     say(
         f"killed {dict(found.killed)}, {len(found.acknowledged)} of {PICTURES} pictures told, "
         f"{found.quarantined} in quarantine, {found.collected} objects collected, "
